@@ -1,0 +1,1 @@
+"""The vocabulary of the project: labels, relationships, records, evidence, identity, errors. Floor 0."""

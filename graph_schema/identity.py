@@ -1,0 +1,89 @@
+"""How things get their ids: the same content always gets the same id, on every machine, in every order of arrival.
+
+Ids are lower-case hexadecimal BLAKE2b digests of 160 bits (stdlib, so that this floor needs nothing else), except for
+models and agents, which keep the name people know them by.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+from graph_schema.errors import InputError
+
+DIGEST_BYTES = 20
+GHOST_PREFIX = "ghost:"
+_FORBIDDEN = frozenset(map(chr, (*range(32), *range(127, 160))))
+_NAME_LIMIT = 512
+
+
+def digest(*parts: str) -> str:
+    """Digest of a sequence of strings, in which no two different sequences collide by concatenation.
+
+    Examples
+    --------
+    >>> digest("ab", "c") == digest("a", "bc")
+    False
+    """
+    return blake2b(json.dumps(parts, ensure_ascii=True).encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def version_id(tensors: Iterable[tuple[str, str, Sequence[int], str]]) -> str:
+    """Id of a set of weights, whatever the file format, the sharding, the order of tensors or the model's name.
+
+    Parameters
+    ----------
+    tensors : iterable of (role, dtype, shape, content)
+        The canonical role of each tensor (a container's naming scheme must not matter), its dtype and shape, and the
+        hexadecimal digest of its values in row-major order. Buffers that the architecture implies and tied copies are
+        the caller's to leave out.
+
+    Raises
+    ------
+    InputError
+        If there is no tensor: nothing would tell two such sets of weights apart.
+
+    Examples
+    --------
+    >>> one, two = ("layers.0.query", "F32", (2, 2), "aa"), ("layers.1.query", "F32", (2, 2), "bb")
+    >>> version_id([one, two]) == version_id([two, one])
+    True
+    """
+    rows = sorted((role, dtype, tuple(shape), content) for role, dtype, shape, content in tensors)
+    if not rows:
+        raise InputError("no tensor to identify the weights by", remedy="check that the file holds weights")
+    return digest("version", *(json.dumps(row) for row in rows))
+
+
+def ghost_id(name: str) -> str:
+    """Id of a version that is named but absent.
+
+    Examples
+    --------
+    >>> ghost_id("bert-base-uncased")
+    'ghost:bert-base-uncased'
+    """
+    return GHOST_PREFIX + clean_name(name)
+
+
+def edit_id(relation: str, basis: str, output: str, inputs: Iterable[str]) -> str:
+    """Id of a derivation: its relation, its basis, what came out and what went in (in any order)."""
+    return digest("edit", relation, basis, output, *sorted(inputs))
+
+
+def evidence_id(subject: str, kind: str, source: str, method: str) -> str:
+    """Id of an observation about `subject` (an Edit's id, or a Model's for a claim)."""
+    return digest("evidence", subject, kind, source, method)
+
+
+def clean_name(name: str) -> str:
+    """A name fit for an id: no control characters, no surrounding blanks, at most 512 characters.
+
+    Examples
+    --------
+    >>> clean_name(" org/model\\n")
+    'org/model'
+    """
+    kept = "".join("�" if character in _FORBIDDEN else character for character in name.strip())
+    return kept[:_NAME_LIMIT]
