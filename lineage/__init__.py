@@ -1,0 +1,1 @@
+"""From fingerprints to inferences: families, typed relations, direction, merges, confidence. Floor 1."""
