@@ -209,10 +209,9 @@ def _contract(size: int, arcs: Sequence[Arc], root: int) -> list[int] | None:
             seen[node] = start
             path.append(node)
             taken.append(edge)
+            node = source
             if seen[source] == start:
                 node = _close(source, path, taken, heaps, groups, cycles, seen)
-            else:
-                node = source
         for edge in taken:
             entering[groups.find(arcs[edge][1])] = edge
     for node, mark, edges in reversed(cycles):
