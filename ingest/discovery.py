@@ -1,0 +1,122 @@
+"""Finding models: in directory trees, Hugging Face model directories, hub caches, archives and single files.
+
+What a file is, its first bytes say; which files make one model, their folder says. Nothing is read beyond that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from graph_schema.errors import EmptyLakeError, ModelLakeError, NameConflictError, PathNotFoundError
+from ingest.grouping import DOCUMENTS, group
+from ingest.model_source import ModelSource, Rejected
+from ingest.readers.sharded import INDEX_SUFFIX, shard_key
+from ingest.stored_file import StoredFile
+from ingest.walk import stored_file, walk
+
+
+def discover(paths: Sequence[Path]) -> Iterator[ModelSource | Rejected]:
+    """Find the models below some paths.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Directories and single files. The id of a model is `org/name` in a hub cache, and its path relative to the
+        directory given (its name, where that directory is the model) otherwise.
+
+    Yields
+    ------
+    ModelSource or Rejected
+        In the order of the paths, then of the ids. Whatever cannot be taken is rejected with its reason: pipes and
+        devices, links out of the lake, a second model of an id that is taken.
+
+    Raises
+    ------
+    PathNotFoundError
+        If one of the paths does not exist; before anything is yielded.
+    EmptyLakeError
+        If no model was found; after everything rejected was yielded.
+    """
+    for path in paths:
+        if not path.exists():
+            raise PathNotFoundError("no such file or directory", where=str(path), remedy="check the path")
+    taken: dict[str, ModelSource] = {}
+    for path in paths:
+        for found in _discover_one(path):
+            if isinstance(found, Rejected):
+                yield found
+                continue
+            first = taken.setdefault(found.id, found)
+            if first is found:
+                yield found
+            elif _files(first) != _files(found):
+                yield Rejected(location=found.location, error=_conflict(first, found))
+    if not taken:
+        shown = ", ".join(str(path) for path in paths[:3]) or "no path given"
+        raise EmptyLakeError(
+            "nothing that looks like a model", where=shown, remedy="give a directory that holds model weights"
+        )
+
+
+def _files(source: ModelSource) -> frozenset[object]:
+    return frozenset(item.identity for weights in source.weights for item in weights.files)
+
+
+def _conflict(first: ModelSource, second: ModelSource) -> NameConflictError:
+    return NameConflictError(
+        f"the name {second.id!r} is taken by {first.location}",
+        where=second.location,
+        remedy="rename one of the two, or read them as two lakes",
+    )
+
+
+def _discover_one(path: Path) -> Iterator[ModelSource | Rejected]:
+    root = path.resolve()
+    if not root.is_dir():
+        yield from _discover_file(path, root)
+        return
+    files: list[StoredFile] = []
+    for item in walk(root, boundary=_boundary(root)):
+        if isinstance(item, Rejected):
+            yield item
+        else:
+            files.append(item)
+    yield from group(files, root)
+
+
+def _discover_file(path: Path, target: Path) -> Iterator[ModelSource | Rejected]:
+    # A single file is read with the documents beside it, but without the other weights there. Its folder is where the
+    # name that was given lies, not where a link leads: whoever gave the name meant that file.
+    folder = path.parent.resolve()
+    try:
+        chosen = stored_file(target, name=path.name, boundary=target.parent)
+    except ModelLakeError as error:
+        yield Rejected(location=str(path), error=error)
+        return
+    files = [chosen]
+    for item in walk_flat(folder, _boundary(folder)):
+        index = chosen.base.endswith(INDEX_SUFFIX)
+        same = (shard_key(item.base) or ("",))[0] == (shard_key(chosen.base) or (chosen.base,))[0]
+        if item.base != chosen.base and (item.base in DOCUMENTS or same or index):
+            files.append(item)
+    yield from group(files, folder)
+
+
+def walk_flat(folder: Path, boundary: Path) -> Iterator[StoredFile]:
+    """The regular files of one folder, sorted by name; those that must not be opened are passed over."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.is_dir():
+            continue
+        try:
+            yield stored_file(path, name=path.name, boundary=boundary)
+        except ModelLakeError:
+            continue
+
+
+def _boundary(root: Path) -> Path:
+    """How far links may lead: the directory itself, or the cache repository that it is a snapshot of."""
+    for folder in (root, *root.parents):
+        if folder.name.startswith("models--") and (folder / "blobs").is_dir():
+            return folder
+    return root

@@ -1,0 +1,189 @@
+"""Reading one model: its documents into claims, each of its sets of weights into a Version with a fingerprint."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from graph_schema.errors import ModelLakeError
+from graph_schema.fingerprint import FINGERPRINT_VERSION, Fingerprint
+from graph_schema.labels import VersionKind
+from graph_schema.records import Claim, Model, Version
+from ingest.claims.configs import load_json, lora_scale
+from ingest.claims.documents import CARD_LIMIT, read_documents
+from ingest.claims.statements import Statement, excerpt
+from ingest.fingerprint import take_fingerprint
+from ingest.model_source import ModelSource, WeightSet
+from ingest.readers import open_tensors
+from ingest.stored_file import StoredFile
+from ingest.tensors import TensorSource
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes that were read since the last call, from any thread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionReading:
+    """One set of weights, read.
+
+    Attributes
+    ----------
+    version : Version
+    fingerprint : Fingerprint
+    component : str
+        Which part of the model it is; empty for the whole.
+    path : str
+        The first of its files, relative to the lake.
+    revision : str, optional
+        Of a hub cache.
+    """
+
+    version: Version
+    fingerprint: Fingerprint
+    component: str = ""
+    path: str = ""
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReading:
+    """One model, read.
+
+    Attributes
+    ----------
+    source : ModelSource
+    model : Model
+    versions : tuple of VersionReading
+        In the order of `source.weights`; the same weights in two files are one entry with both formats. Empty where
+        none could be read.
+    claims : tuple of Claim
+    statements : tuple of Statement
+        What the documents say beside claims, such as the name of a successor.
+    problems : tuple of ModelLakeError
+        What could not be read, and why; the rest was.
+    """
+
+    source: ModelSource
+    model: Model
+    versions: tuple[VersionReading, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    problems: tuple[ModelLakeError, ...] = ()
+
+
+def read_model(source: ModelSource, *, workers: int | None = None, progress: Progress | None = None) -> ModelReading:
+    """Read one model: documents first, then one pass over each set of its weights.
+
+    Parameters
+    ----------
+    source : ModelSource
+        From `ingest.discovery.discover`.
+    workers : int, optional
+        Threads per set of weights.
+    progress : callable, optional
+        Called with the number of bytes read since the last call; the sum approaches `source.size`.
+
+    Returns
+    -------
+    ModelReading
+        Damaged or unsafe files are `problems`; nothing of them is half in the result.
+    """
+    documentation = read_documents(source)
+    problems = list(documentation.problems)
+    versions: dict[str, VersionReading] = {}
+    for weights in source.weights:
+        try:
+            reading = read_weights(weights, name=source.id, workers=workers, progress=progress)
+        except ModelLakeError as error:
+            problems.append(error)
+            continue
+        first = versions.setdefault(reading.version.id, reading)
+        if first is not reading:
+            formats = tuple(sorted({*first.version.formats, *reading.version.formats}))
+            versions[reading.version.id] = replace(first, version=replace(first.version, formats=formats))
+    return ModelReading(
+        source=source,
+        model=documentation.model,
+        versions=tuple(versions.values()),
+        claims=documentation.claims,
+        statements=documentation.statements,
+        problems=tuple(problems),
+    )
+
+
+def read_weights(
+    weights: WeightSet, *, name: str, workers: int | None = None, progress: Progress | None = None
+) -> VersionReading:
+    """Read one set of weights in a single pass.
+
+    Parameters
+    ----------
+    weights : WeightSet
+    name : str
+        The name of the model, for the Version's.
+
+    Raises
+    ------
+    FormatError
+        If a file is damaged, missing or unsafe.
+    """
+    config = _json(weights.config)
+    adapter = _json(weights.adapter_config)
+    kind = _kind(weights)
+    with open_tensors(weights.files) as source:
+        fingerprint = take_fingerprint(
+            source,
+            config=config,
+            workers=workers,
+            progress=progress,
+            kind="adapter" if kind is VersionKind.ADAPTER else "full",
+            scale=lora_scale(adapter) if kind is VersionKind.ADAPTER else 1.0,
+        )
+        version = _version(source, fingerprint, config, name=name, kind=kind)
+    return VersionReading(
+        version=version,
+        fingerprint=fingerprint,
+        component=weights.component,
+        path=weights.files[0].name,
+        revision=weights.revision,
+    )
+
+
+def _json(file: StoredFile | None) -> Mapping[str, object]:
+    """A config beside the weights; a broken one was reported with the documents and says nothing here."""
+    if file is None:
+        return {}
+    try:
+        return load_json(file.read_text(CARD_LIMIT)[0], where=file.name)
+    except ModelLakeError:
+        return {}
+
+
+def _kind(weights: WeightSet) -> VersionKind:
+    if weights.adapter_config is not None:
+        return VersionKind.ADAPTER
+    return VersionKind.COMPONENT if weights.is_part else VersionKind.FULL
+
+
+def _version(
+    source: TensorSource, fingerprint: Fingerprint, config: Mapping[str, object], *, name: str, kind: VersionKind
+) -> Version:
+    sizes: Counter[str] = Counter()
+    for info in source.tensors:
+        sizes[info.dtype] += info.size
+    stated = config.get("architectures")
+    architecture = next((item for item in stated if isinstance(item, str)), "") if isinstance(stated, list) else ""
+    return Version(
+        id=fingerprint.version,
+        name=name,
+        kind=kind,
+        architecture=excerpt(architecture) or fingerprint.architecture or None,
+        formats=(source.format,),
+        # Ties go to the name that comes first, so that the answer does not hang on the order of the tensors.
+        dtype=min(sizes, key=lambda dtype: (-sizes[dtype], dtype)) if sizes else None,
+        parameters=sum(info.size for info in source.tensors),
+        tensors=len(source.tensors),
+        bytes=sum(info.nbytes for info in source.tensors),
+        fingerprint=FINGERPRINT_VERSION,
+    )
