@@ -84,8 +84,8 @@ def link_posteriors(size: int, links: Sequence[Link], log_weights: NDArray[np.fl
 
     Notes
     -----
-    Time O(n^3), memory O(n^2). Weights are scaled by the largest and floored at 1e-12 of it, so that the Laplacian stays
-    invertible in floating point.
+    Time O(n^3), memory O(n^2). Weights are scaled by the largest and floored at 1e-12 of it, so that the Laplacian
+    stays invertible in floating point.
 
     Examples
     --------

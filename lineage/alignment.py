@@ -1,0 +1,174 @@
+"""Putting fingerprints side by side: the same tensor, the same rows and columns, in two versions or in many.
+
+Fingerprints sample the same rows and columns of the same role in every model, and the samples of axes of different
+length are nested, so that a vocabulary that grew by a few rows still shares nearly all of its sample.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_schema.fingerprint import Fingerprint, TensorFingerprint
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorPair:
+    """One role in two versions, at the rows and columns that both fingerprints hold.
+
+    Attributes
+    ----------
+    one, two : TensorFingerprint
+    first, second : (s, t) float64 array
+        Exact values of `one` and `two` at the shared rows and columns.
+    """
+
+    one: TensorFingerprint
+    two: TensorFingerprint
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+
+    @property
+    def role(self) -> str:
+        """The role both tensors play."""
+        return self.one.role
+
+    @property
+    def equal(self) -> bool:
+        """Whether the two tensors are the same to the bit, as a whole."""
+        return self.one.content == self.two.content and self.one.shape == self.two.shape
+
+    @property
+    def delta(self) -> NDArray[np.float64]:
+        """Second minus first."""
+        return self.second - self.first
+
+    @property
+    def matrix(self) -> bool:
+        """Whether the tensor has at least two axes, and is no vector."""
+        return len(self.one.shape) >= 2
+
+
+def tensor_pairs(one: Fingerprint, two: Fingerprint) -> Iterator[TensorPair]:
+    """The roles that two versions share and whose samples overlap, in the order of roles.
+
+    Non-finite values are taken as zero on both sides: they can neither agree nor differ.
+    """
+    theirs = two.by_role()
+    for tensor in one.tensors:
+        other = theirs.get(tensor.role)
+        if other is None or len(other.shape) != len(tensor.shape):
+            continue
+        rows, (mine_r, their_r) = _shared(tensor.rows, other.rows)
+        columns, (mine_c, their_c) = _shared(tensor.columns, other.columns)
+        if rows.size == 0 or columns.size == 0:
+            continue
+        first = np.asarray(tensor.block, dtype=np.float64)[np.ix_(mine_r, mine_c)]
+        second = np.asarray(other.block, dtype=np.float64)[np.ix_(their_r, their_c)]
+        finite = np.isfinite(first) & np.isfinite(second)
+        if not finite.all():
+            first, second = np.where(finite, first, 0.0), np.where(finite, second, 0.0)
+        yield TensorPair(one=tensor, two=other, first=first, second=second)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleStack:
+    """One role in many versions.
+
+    Attributes
+    ----------
+    role : str
+    members : (k,) array
+        Positions of the versions in the list that was aligned, ascending.
+    rows, columns : (s,), (t,) array
+        Rows and columns that all members hold.
+    blocks : (k, s, t) float32 array
+        Non-finite values are zero.
+    """
+
+    role: str
+    members: Indices
+    rows: Indices
+    columns: Indices
+    blocks: NDArray[np.float32]
+
+
+def role_stacks(
+    fingerprints: Sequence[Fingerprint], *, matrices_only: bool = True, side: int | None = None
+) -> Iterator[RoleStack]:
+    """Every role that at least two of the versions share, stacked.
+
+    Parameters
+    ----------
+    fingerprints : sequence of Fingerprint
+    matrices_only : bool
+        Leave vectors out.
+    side : int, optional
+        Keep at most so many rows and columns, spread evenly.
+
+    Notes
+    -----
+    The members of a stack share rows and columns. Versions whose tensor has another shape join the stack of the
+    commonest shape while at least half of its sample remains, and are left out of it otherwise. One role is in memory
+    at a time.
+    """
+    roles: dict[str, list[tuple[int, TensorFingerprint]]] = {}
+    for position, fingerprint in enumerate(fingerprints):
+        for tensor in fingerprint.tensors:
+            if tensor.block.size and (not matrices_only or len(tensor.shape) >= 2):
+                roles.setdefault(tensor.role, []).append((position, tensor))
+    for role in sorted(roles):
+        stack = _stack(role, roles[role], side)
+        if stack is not None:
+            yield stack
+
+
+def _stack(role: str, holders: list[tuple[int, TensorFingerprint]], side: int | None) -> RoleStack | None:
+    if len(holders) < 2:
+        return None
+    samples = Counter((tensor.rows.tobytes(), tensor.columns.tobytes()) for _, tensor in holders)
+    commonest = max(samples.values())
+    rows, columns = next(
+        (tensor.rows, tensor.columns)
+        for _, tensor in holders
+        if samples[tensor.rows.tobytes(), tensor.columns.tobytes()] == commonest
+    )
+    enough = rows.size * columns.size / 2
+    kept = []
+    for position, tensor in holders:
+        fewer_rows = rows if tensor.rows is rows else np.intersect1d(rows, tensor.rows, assume_unique=True)
+        fewer_columns = columns if tensor.columns is columns else np.intersect1d(columns, tensor.columns)
+        if fewer_rows.size * fewer_columns.size >= max(enough, 1):
+            rows, columns = fewer_rows, fewer_columns
+            kept.append((position, tensor))
+    if len(kept) < 2:
+        return None
+    if side is not None:
+        rows, columns = _spread(rows, side), _spread(columns, side)
+    blocks = np.empty((len(kept), rows.size, columns.size), dtype=np.float32)
+    for place, (_, tensor) in enumerate(kept):
+        at = np.ix_(np.searchsorted(tensor.rows, rows), np.searchsorted(tensor.columns, columns))
+        blocks[place] = tensor.block[at]
+    np.nan_to_num(blocks, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    members = np.array([position for position, _ in kept])
+    return RoleStack(role=role, members=members, rows=rows, columns=columns, blocks=blocks)
+
+
+def _shared(one: Indices, two: Indices) -> tuple[Indices, tuple[Indices, Indices]]:
+    if one is two or (one.size == two.size and np.array_equal(one, two)):
+        everything = np.arange(one.size)
+        return one, (everything, everything)
+    shared, mine, theirs = np.intersect1d(one, two, assume_unique=True, return_indices=True)
+    return shared, (mine, theirs)
+
+
+def _spread(indices: Indices, side: int) -> Indices:
+    if indices.size <= side:
+        return indices
+    return indices[np.linspace(0, indices.size - 1, side).round().astype(np.int64)]

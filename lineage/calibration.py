@@ -1,0 +1,56 @@
+"""What each cue is worth: the few fitted numbers of the inference, in a data file that a command makes.
+
+The file `calibration.json` beside this module holds the numbers, and the seeds of the lakes they were fitted on, so
+that no lake is ever scored with numbers it helped to fit.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+
+from graph_schema.errors import FormatError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Fitted numbers.
+
+    Attributes
+    ----------
+    link_sharpness : float
+        Exponent that turns a squared tail distance into the weight of a link: how much rarer a wrong neighbour is when
+        it lies farther away.
+    growth, clock, grid, angle : float
+        Log-odds for a direction per unit of each cue of `lineage.direction` (the clock and the grid as signs).
+    """
+
+    link_sharpness: float
+    growth: float
+    clock: float
+    grid: float
+    angle: float
+
+
+@cache
+def default_calibration() -> Calibration:
+    """The numbers that ship with the project."""
+    text = resources.files("lineage").joinpath("calibration.json").read_text(encoding="utf-8")
+    return read_calibration(text, where="calibration.json")
+
+
+def read_calibration(text: str, *, where: str) -> Calibration:
+    """Numbers from the text of a calibration file.
+
+    Raises
+    ------
+    FormatError
+        If it is no JSON object with a finite number for every field.
+    """
+    try:
+        content = json.loads(text)
+        return Calibration(**{item.name: float(content[item.name]) for item in fields(Calibration)})
+    except (ValueError, TypeError, KeyError) as error:
+        raise FormatError(f"no calibration: {error}", where=where, remedy="make it anew with make calibrate") from error

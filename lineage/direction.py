@@ -1,0 +1,99 @@
+"""Which of two versions came first: one small function per cue.
+
+Each cue answers with a signed figure: positive where it speaks for `first` being the parent. None says "cannot tell".
+What a figure is worth in log-odds is fitted, see `lineage.calibration`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.alignment import TensorPair
+
+Vector = NDArray[np.float64]
+
+
+def growth(pairs: Sequence[TensorPair]) -> float | None:
+    """How much of the way from first to second went outward: growth of squared norms per squared distance.
+
+    A step that is orthogonal to where it starts makes the squared norm grow by its own squared length: 1 forward, -1
+    backward, 0 between siblings of a common ancestor as far from both. The median over matrices withstands the weight
+    decay of a few. Heavy decay everywhere turns the sign.
+
+    Returns
+    -------
+    float or None
+        None where no matrix changed.
+    """
+    ratios = []
+    for pair in pairs:
+        distance = float(np.sum(pair.delta**2))
+        if pair.matrix and distance > 0:
+            ratios.append((float(np.sum(pair.second**2)) - float(np.sum(pair.first**2))) / distance)
+    return float(np.median(ratios)) if ratios else None
+
+
+def decay_clock(pairs: Sequence[TensorPair]) -> tuple[float, int] | None:
+    """How much the rows that were never trained shrank from first to second.
+
+    Rows of an embedding that no example touched only feel the decay of weights: all of them shrink by the same factor,
+    prod(1 - lr * wd), so that they stay proportional to the bit of rounding.
+
+    Returns
+    -------
+    (float, int) or None
+        Minus the logarithm of the common factor (positive: second is the younger), and the number of rows it was read
+        from. None where fewer than four rows are proportional, or they shrank by different factors, or not at all.
+    """
+    logs: list[float] = []
+    for pair in pairs:
+        if not pair.role.startswith("embed") or min(pair.first.shape) < 4:
+            continue
+        energy = np.sum(pair.first**2, axis=1)
+        product = np.sum(pair.first * pair.second, axis=1)
+        alive = (energy > 0) & (product > 0)
+        factor = np.where(alive, product / np.where(energy > 0, energy, 1.0), 1.0)
+        residual = np.linalg.norm(pair.second - factor[:, None] * pair.first, axis=1)
+        proportional = alive & (residual < 1e-5 * np.sqrt(energy)) & (np.abs(factor - 1) > 1e-6)
+        logs += (-np.log(factor[proportional])).tolist()
+    if len(logs) < 4:
+        return None
+    middle = float(np.median(logs))
+    spread = float(np.median(np.abs(np.array(logs) - middle)))
+    if spread > 0.05 * abs(middle):
+        return None
+    return middle, len(logs)
+
+
+def grid_lost(pairs: Sequence[TensorPair]) -> float | None:
+    """How much more of the first than of the second lies on a 16-bit grid: training destroys a grid, by chance only.
+
+    Returns
+    -------
+    float or None
+        Difference of the shares of values exact in bfloat16 or float16, whichever differs more; None where nothing
+        changed.
+    """
+    sizes = exact_bf16 = exact_f16 = 0
+    for pair in pairs:
+        if pair.equal or pair.one.size != pair.two.size:
+            continue
+        sizes += pair.one.size
+        exact_bf16 += pair.one.bf16_exact - pair.two.bf16_exact
+        exact_f16 += pair.one.f16_exact - pair.two.f16_exact
+    if not sizes:
+        return None
+    return max((exact_bf16 / sizes, exact_f16 / sizes), key=abs)
+
+
+def cosine(one: Vector, two: Vector) -> float:
+    """Cosine of the angle between two changes; 0 where one of them is none.
+
+    At a node, the changes to two children form an acute angle (they share what the data share), the changes to a parent
+    and to a child an obtuse one.
+    """
+    norms = float(np.linalg.norm(one) * np.linalg.norm(two))
+    return float(one @ two) / norms if norms else 0.0

@@ -1,0 +1,118 @@
+"""Merged: the child is a weighted mean of other versions.
+
+With weights that sum to one, a merge lies in the affine hull of its constituents, so that it, and it alone among
+trained models, leaves no residual but rounding when fitted by them. Of several collinear models, any one is an affine
+combination of the others; the merge is the one inside, with weights between zero and one (a merge is a mean).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float64]
+
+RESIDUAL = 0.012
+"""Largest residual of a merge, as a share of the distance to its nearest constituent."""
+
+MOST_CONSTITUENTS = 4
+LEAST_WEIGHT = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AffineFit:
+    """A version as a weighted mean of others.
+
+    Attributes
+    ----------
+    members : tuple of int
+        The constituents, heaviest first.
+    weights : tuple of float
+        Their weights; they sum to 1.
+    residual : float
+        Norm of what is left, as a share of the distance to the nearest constituent.
+    """
+
+    members: tuple[int, ...]
+    weights: tuple[float, ...]
+    residual: float
+
+
+def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True) -> AffineFit | None:
+    """The smallest set of candidates of which the child is a weighted mean.
+
+    Parameters
+    ----------
+    child : (d,) array
+        Values of the version.
+    candidates : (k, d) array
+        Values of its possible constituents.
+    convex : bool
+        Only accept weights of at least `LEAST_WEIGHT`; without it, weights of any sign.
+
+    Returns
+    -------
+    AffineFit or None
+        None where no two to `MOST_CONSTITUENTS` candidates leave a residual below `RESIDUAL`.
+
+    Notes
+    -----
+    Least squares over all candidates first; then the candidate that contributes least is taken away as long as the
+    residual stays below the bound. Time O(k d + k^4), on the Gram matrix alone after the first product.
+
+    Examples
+    --------
+    >>> a, b, c = np.eye(3)
+    >>> fit = affine_fit(0.25 * a + 0.75 * b, np.array([a, b, c]))
+    >>> fit.members, [round(weight, 6) for weight in fit.weights]
+    ((1, 0), [0.75, 0.25])
+    """
+    if len(candidates) < 2:
+        return None
+    toward = candidates - child
+    gram = toward @ toward.T
+    nearest = float(np.sqrt(max(gram.diagonal().min(), 0.0)))
+    if nearest == 0:
+        return None
+    kept = list(range(len(candidates)))
+    weights, residual = _solve(gram, kept)
+    if residual > RESIDUAL * nearest:
+        return None
+    while len(kept) > 2:
+        trials = []
+        for dropped in kept:
+            fewer = [member for member in kept if member != dropped]
+            trials.append((_solve(gram, fewer), fewer))
+        (fewer_weights, fewer_residual), fewer = min(trials, key=lambda trial: (trial[0][1], trial[1]))
+        if fewer_residual > max(RESIDUAL * nearest, 0.0):
+            break
+        # Once the fit is as exact as rounding allows, one more constituent is only taken away while that stays so.
+        if len(kept) <= MOST_CONSTITUENTS and fewer_residual > 10 * residual + 1e-5 * nearest:
+            break
+        kept, weights, residual = fewer, fewer_weights, fewer_residual
+    if len(kept) > MOST_CONSTITUENTS or (convex and min(weights) < LEAST_WEIGHT):
+        return None
+    if max(weights) > 1 - LEAST_WEIGHT and convex:
+        return None
+    order = sorted(range(len(kept)), key=lambda place: (-weights[place], kept[place]))
+    return AffineFit(
+        members=tuple(kept[place] for place in order),
+        weights=tuple(float(weights[place]) for place in order),
+        residual=residual / nearest,
+    )
+
+
+def _solve(gram: Vectors, members: Sequence[int]) -> tuple[list[float], float]:
+    """Weights summing to one that minimise the norm of the weighted sum, and that norm."""
+    part = gram[np.ix_(members, members)]
+    scale = float(np.trace(part)) / len(members) or 1.0
+    system = np.ones((len(members) + 1, len(members) + 1))
+    system[:-1, :-1] = part / scale
+    system[-1, -1] = 0.0
+    right = np.zeros(len(members) + 1)
+    right[-1] = 1.0
+    weights = np.asarray(np.linalg.lstsq(system, right, rcond=1e-14)[0][:-1], dtype=np.float64)
+    return [float(weight) for weight in weights], float(np.sqrt(max(float(weights @ part @ weights), 0.0)))
