@@ -1,0 +1,20 @@
+// The first schema: unique keys and plain indexes.
+CREATE CONSTRAINT model_id IF NOT EXISTS FOR (node:Model) REQUIRE node.id IS UNIQUE;
+CREATE CONSTRAINT version_id IF NOT EXISTS FOR (node:Version) REQUIRE node.id IS UNIQUE;
+CREATE CONSTRAINT dataset_id IF NOT EXISTS FOR (node:Dataset) REQUIRE node.id IS UNIQUE;
+CREATE CONSTRAINT datasetversion_id IF NOT EXISTS FOR (node:DatasetVersion) REQUIRE node.id IS UNIQUE;
+CREATE CONSTRAINT edit_id IF NOT EXISTS FOR (node:Edit) REQUIRE node.id IS UNIQUE;
+CREATE CONSTRAINT evidence_id IF NOT EXISTS FOR (node:Evidence) REQUIRE node.id IS UNIQUE;
+CREATE CONSTRAINT agent_id IF NOT EXISTS FOR (node:Agent) REQUIRE node.id IS UNIQUE;
+CREATE CONSTRAINT benchmark_id IF NOT EXISTS FOR (node:Benchmark) REQUIRE node.id IS UNIQUE;
+CREATE CONSTRAINT publication_id IF NOT EXISTS FOR (node:Publication) REQUIRE node.id IS UNIQUE;
+CREATE CONSTRAINT schema_id IF NOT EXISTS FOR (node:Schema) REQUIRE node.id IS UNIQUE;
+CREATE INDEX model_name IF NOT EXISTS FOR (node:Model) ON (node.name);
+CREATE INDEX model_organization IF NOT EXISTS FOR (node:Model) ON (node.organization);
+CREATE INDEX version_name IF NOT EXISTS FOR (node:Version) ON (node.name);
+CREATE INDEX version_kind IF NOT EXISTS FOR (node:Version) ON (node.kind);
+CREATE INDEX dataset_name IF NOT EXISTS FOR (node:Dataset) ON (node.name);
+CREATE INDEX datasetversion_name IF NOT EXISTS FOR (node:DatasetVersion) ON (node.name);
+CREATE INDEX edit_kind IF NOT EXISTS FOR (node:Edit) ON (node.kind);
+CREATE INDEX edit_basis IF NOT EXISTS FOR (node:Edit) ON (node.basis);
+CREATE INDEX evidence_kind IF NOT EXISTS FOR (node:Evidence) ON (node.kind);

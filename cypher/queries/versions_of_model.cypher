@@ -1,0 +1,11 @@
+// versions_of_model: the versions that a model has.
+//
+// $model: STRING   id of the model
+//
+// -> version: STRING, name: STRING, kind: STRING, path: STRING
+MATCH (:Model {id: $model})-[has:HAS_VERSION]->(version:Version)
+RETURN version.id AS version,
+       version.name AS name,
+       version.kind AS kind,
+       has.path AS path
+ORDER BY name, version
