@@ -151,7 +151,8 @@ class Connection:
         self._generation += 1
         try:
             if self._address is not None:
-                self._writer.verify_connectivity(database=self.database)
+                with self._writer.session(database=self.database) as session:
+                    session.run("RETURN 1").consume()
         except BaseException:
             self._disconnect()
             raise

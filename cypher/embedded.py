@@ -111,12 +111,14 @@ def read_endpoint(directory: Path) -> Endpoint | None:
     """The endpoint that the present owner published; None where there is none yet, or the file is of no use."""
     try:
         fields = json.loads((directory / ENDPOINT_FILE).read_text(encoding="utf-8"))
-        endpoint = Endpoint(**fields)
-        # A number where a string is due would fail far from here.
-        valid = isinstance(endpoint.port, int) and isinstance(endpoint.writer_password, str)
-    except (OSError, ValueError, TypeError):
+        return Endpoint(
+            port=int(fields["port"]),
+            process=int(fields["process"]),
+            writer_password=str(fields["writer_password"]),
+            reader_password=str(fields["reader_password"]),
+        )
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return endpoint if valid else None
 
 
 def _own(directory: Path) -> Lease | None:

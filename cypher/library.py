@@ -126,7 +126,7 @@ def parse_query(name: str, text: str) -> Query:
     head, _, doc = (comments[0] if comments else "").partition(":")
     if head != name or not doc.strip():
         raise QueryError(f"the first line must read '// {name}: what it does'", where=where)
-    parameters = dict(found.groups() for line in comments if (found := _PARAMETER.match(line)))
+    parameters = {found[1]: found[2] for line in comments if (found := _PARAMETER.match(line))}
     start = next((index for index, line in enumerate(comments) if line.startswith("->")), len(comments))
     columns: dict[str, str] = dict(_COLUMN.findall(" ".join(comments[start:])))
     unknown = [*(kind for kind in parameters.values() if kind not in TYPES)]

@@ -68,7 +68,7 @@ def read_cypher(
             return _fetch(session, f"{text}\n//{token}", parameters, None, limit)
 
     def server(session: Session) -> Table:
-        summary = session.run(f"EXPLAIN {text}", dict(parameters)).consume()  # type: ignore[arg-type]
+        summary = session.run(f"EXPLAIN {text}", dict(parameters)).consume()
         check_plan(summary.query_type, summary.plan)
         return _fetch(session, text, parameters, timeout_s, limit)
 
@@ -78,7 +78,7 @@ def read_cypher(
 def _fetch(session: Session, text: str, parameters: Mapping[str, object], timeout_s: float | None, limit: int) -> Table:
     from neo4j import Query
 
-    result = session.run(Query(text, timeout=timeout_s), dict(parameters))  # type: ignore[arg-type]
+    result = session.run(Query(text, timeout=timeout_s), dict(parameters))
     columns = tuple(result.keys())
     records = result.fetch(limit + 1)
     rows = tuple(tuple(plain(value) for value in record.values()) for record in records[:limit])
@@ -88,7 +88,7 @@ def _fetch(session: Session, text: str, parameters: Mapping[str, object], timeou
 
 def _refuse_files(session: Session, text: str, parameters: Mapping[str, object]) -> None:
     # The reader user cannot read local files; addresses on the network are what is left of LOAD CSV.
-    summary = session.run(f"EXPLAIN {text}", dict(parameters)).consume()  # type: ignore[arg-type]
+    summary = session.run(f"EXPLAIN {text}", dict(parameters)).consume()
     if any("LOAD CSV" in str(value) for value in ((summary.plan or {}).get("args") or {}).values()):
         raise QueryRefusedError("only reading the graph is allowed here, the query would run LOAD CSV")
 

@@ -121,7 +121,8 @@ def _edge_statements(edges: Iterable[Edge]) -> Iterator[Statement]:
     for (relation, source, target), group in groups.items():
         key = ", ".join(f"{name}: row.key.{name}" for name in edge_type(relation, source, target).key)
         text = (
-            f"UNWIND $rows AS row MATCH (source:{source} {{id: row.source}}) MATCH (target:{target} {{id: row.target}}) "
+            f"UNWIND $rows AS row MATCH (source:{source} {{id: row.source}}) "
+            f"MATCH (target:{target} {{id: row.target}}) "
             f"MERGE (source)-[edge:{relation}{' {' + key + '}' if key else ''}]->(target) "
             "SET edge += row.values RETURN count(edge) AS written"
         )
