@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
 
 from graph_schema.errors import ModelLakeError, ResourceError
 from graph_schema.records import Claim, Model
@@ -103,7 +104,7 @@ def model_record(source: ModelSource, card: Mapping[str, object]) -> Model:
     return card_model(card, id=source.id, location=source.location)
 
 
-def card_model(card: Mapping[str, object], *, id: str, location: str | None = None, **known: str | None) -> Model:
+def card_model(card: Mapping[str, object], *, id: str, location: str | None = None) -> Model:
     """A Model from the fields of a card, or of the hub's metadata about it.
 
     Examples
@@ -121,13 +122,25 @@ def card_model(card: Mapping[str, object], *, id: str, location: str | None = No
         library=_text(card.get("library_name")),
         pipeline=_text(card.get("pipeline_tag")),
         tags=tuple(dict.fromkeys(excerpt(tag) for tag in words(card.get("tags"))[:_TAGS_LIMIT])),
-        created_at=known.get("created_at")
-        or (created.isoformat() if hasattr(created, "isoformat") else _text(created)),
+        created_at=_time(created),
     )
 
 
 def _text(value: object) -> str | None:
     return excerpt(value) or None if isinstance(value, str) else None
+
+
+def _time(value: object) -> str | None:
+    """A time as ISO 8601; one without a zone is taken as UTC."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    if not isinstance(value, date):
+        return None
+    moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
 def _read(base: str, text: str, *, subject: str, file: str, adapter: bool) -> Findings:

@@ -97,8 +97,12 @@ def dataset_name(text: object) -> str | None:
     return " ".join(value.split())
 
 
+TEMPLATE_PAPERS = frozenset(("1910.09700",))
+"""Papers that the hub's card template cites in every card: they describe no model."""
+
+
 def arxiv_id(text: str) -> str | None:
-    """An arXiv identifier at the start of a text, without its version.
+    """An arXiv identifier at the start of a text, without its version; None for the card template's own reference.
 
     Examples
     --------
@@ -106,4 +110,4 @@ def arxiv_id(text: str) -> str | None:
     ('2405.18432', 'cs/0112017', None)
     """
     match = re.match(r"(\d{4}\.\d{4,5}|[a-z\-]+(?:\.[A-Z]{2})?/\d{7})(v\d+)?(?!\d)", text)
-    return match[1] if match else None
+    return match[1] if match and match[1] not in TEMPLATE_PAPERS else None

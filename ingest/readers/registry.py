@@ -5,16 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Self
 
 from graph_schema.errors import FormatError, UnsupportedFormatError
 from ingest.blobs import Blob, read_bytes
-from ingest.readers import safetensors
+from ingest.readers import gguf_file, numpy_files, safetensors, torch_files
 from ingest.readers.sharded import INDEX_SUFFIX, JoinedSource, check_against_index, read_index, shard_key
 from ingest.stored_file import StoredFile
 from ingest.tensors import TensorSource
+from ingest.zip_members import zip_directory
 
 HEAD = 64
 """How many bytes a format is told by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a format is told by: the first bytes, the size, and for a zip file the names of its members."""
+
+    start: bytes
+    size: int
+    members: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, blob: Blob) -> Self:
+        """The head of a file; raises FormatError for a zip file whose directory is damaged."""
+        start = read_bytes(blob, 0, min(blob.size, HEAD))
+        zipped = start.startswith(b"PK\x03\x04")
+        return cls(start=start, size=blob.size, members=frozenset(zip_directory(blob)) if zipped else frozenset())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,40 +43,51 @@ class Format:
     ----------
     name : str
         As in `Version.formats`.
-    matches : callable (head, size) -> bool
-        Whether a file that begins with `head` and has `size` bytes is of the format.
+    matches : callable (head) -> bool
+        Whether a file with such a `Head` is of the format.
     open : callable (blob) -> TensorSource
         The reader; it owns the blob from then on.
     """
 
     name: str
-    matches: Callable[[bytes, int], bool]
+    matches: Callable[[Head], bool]
     open: Callable[[Blob], TensorSource]
 
 
 FORMATS: tuple[Format, ...] = (
-    Format(name="safetensors", matches=safetensors.looks_like, open=safetensors.SafetensorsSource),
+    Format(
+        name="safetensors",
+        matches=lambda head: safetensors.looks_like(head.start, head.size),
+        open=safetensors.SafetensorsSource,
+    ),
+    Format(name="gguf", matches=lambda head: gguf_file.looks_like(head.start), open=gguf_file.GgufSource),
+    Format(name="torch", matches=lambda head: torch_files.is_checkpoint(head.members), open=torch_files.open_torch_zip),
+    Format(name="torch", matches=lambda head: torch_files.is_pickle(head.start), open=torch_files.open_torch_legacy),
+    Format(name="numpy", matches=lambda head: head.start.startswith(numpy_files.MAGIC), open=numpy_files.open_npy),
+    Format(name="numpy", matches=lambda head: numpy_files.is_npz(head.members), open=numpy_files.open_npz),
 )
 
 
-def sniff(head: bytes, size: int) -> Format | None:
-    """The format of a file, by its first `HEAD` bytes; None where no reader knows it.
+def sniff(blob: Blob) -> Format | None:
+    """The format of a file; None where no reader knows it.
 
     Examples
     --------
-    >>> sniff(b"\\x02\\0\\0\\0\\0\\0\\0\\0{}", 10).name
+    >>> from ingest.blobs import MemoryBlob
+    >>> sniff(MemoryBlob(b"\\x02\\0\\0\\0\\0\\0\\0\\0{}", name="a")).name
     'safetensors'
-    >>> sniff(b"# a readme", 10) is None
+    >>> sniff(MemoryBlob(b"# a readme", name="b")) is None
     True
     """
-    return next((known for known in FORMATS if known.matches(head, size)), None)
+    head = Head.of(blob)
+    return next((known for known in FORMATS if known.matches(head)), None)
 
 
 def sniff_file(file: StoredFile) -> Format | None:
     """The format of a file of the lake."""
     blob = file.open()
     try:
-        return sniff(read_bytes(blob, 0, min(blob.size, HEAD)), blob.size)
+        return sniff(blob)
     finally:
         blob.close()
 
@@ -75,10 +104,9 @@ def open_file(file: StoredFile) -> TensorSource:
     """
     blob = file.open()
     try:
-        head = read_bytes(blob, 0, min(blob.size, HEAD))
-        known = sniff(head, blob.size)
+        known = sniff(blob)
         if known is None:
-            raise unknown_format(head, file.name)
+            raise unknown_format(read_bytes(blob, 0, min(blob.size, HEAD)), file.name)
         return known.open(blob)
     except BaseException:
         blob.close()
@@ -93,7 +121,7 @@ def unknown_format(head: bytes, where: str) -> FormatError:
         return FormatError("is empty", where=where, remedy="fetch it again")
     if head.lstrip()[:1] == b"<":
         return FormatError("is a web page, not weights", where=where, remedy="fetch it again")
-    known = ", ".join(item.name for item in FORMATS)
+    known = ", ".join(dict.fromkeys(item.name for item in FORMATS))
     return UnsupportedFormatError("no reader knows this format", where=where, remedy=f"known formats: {known}")
 
 
