@@ -20,6 +20,9 @@ NEIGHBOURS = 6
 DELTAS = 48
 LEAST_SIDE = 4
 
+TIE_BREAK = 1e-6
+"""Share of the Frobenius distance that decides between neighbours whose tail distances are nothing but rounding."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeighedLink:
@@ -41,6 +44,11 @@ class WeighedLink:
     tail: float
     frobenius: float
     shared: float
+
+    @property
+    def cost(self) -> float:
+        """What a spanning tree pays for the link: the tail, and a trace of the whole where tails are but rounding."""
+        return self.tail + TIE_BREAK * self.frobenius
 
 
 def weigh_links(fingerprints: Sequence[Fingerprint], candidates: Sequence[tuple[int, int]]) -> tuple[WeighedLink, ...]:

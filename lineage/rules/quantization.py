@@ -12,6 +12,7 @@ from graph_schema.fingerprint import TensorFingerprint
 from graph_schema.labels import Relation
 from lineage.alignment import TensorPair
 from lineage.rules.comparison import Comparison, Transformation
+from lineage.rules.traits import on_grid
 
 Block = NDArray[np.float64]
 
@@ -127,12 +128,12 @@ def quantized(comparison: Comparison) -> Transformation | None:
 
 
 def coarser(child: TensorFingerprint, parent: TensorFingerprint) -> bool:
-    """Whether the child's values repeat far more often than the parent's, or are rounded to zero where it has none."""
+    """Whether the child's values repeat more than the parent's, are rounded to zero, or lie on a grid it has not."""
     if parent.block.size == 0 or child.block.size == 0:
         return False
     fewer = child.levels < 0.7 * parent.levels
     swept = child.zeros > 0.02 * child.size + 4 * parent.zeros
-    return fewer or swept
+    return fewer or swept or (on_grid(child.block) and not on_grid(parent.block))
 
 
 def _rounding(pair: TensorPair) -> bool:

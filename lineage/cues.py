@@ -1,0 +1,125 @@
+"""The cues of direction of one edge, weighed: what each says, in log-odds, and their sum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_schema.derivation import Observation
+from graph_schema.fingerprint import Fingerprint
+from lineage.alignment import tensor_pairs
+from lineage.calibration import Calibration
+from lineage.direction import decay_clock, grid_lost, growth
+
+GROWTH_BOUND = 2.0
+LEAST_GRID = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeCues:
+    """What speaks for the first of two neighbours being the parent.
+
+    Attributes
+    ----------
+    growth : float or None
+        See `lineage.direction.growth`.
+    clock : float or None
+        See `lineage.direction.decay_clock`.
+    clock_rows : int
+    grid : float or None
+        See `lineage.direction.grid_lost`.
+    parts : tuple of (str, float)
+        Log-odds of each cue that spoke.
+    """
+
+    growth: float | None
+    clock: float | None
+    clock_rows: int
+    grid: float | None
+    parts: tuple[tuple[str, float], ...]
+
+    @property
+    def log_odds(self) -> float:
+        """Their sum."""
+        return sum(value for _, value in self.parts)
+
+    def reversed(self) -> EdgeCues:
+        """The same cues for the second being the parent."""
+        return replace(
+            self,
+            growth=None if self.growth is None else -self.growth,
+            clock=None if self.clock is None else -self.clock,
+            grid=None if self.grid is None else -self.grid,
+            parts=tuple((name, -value) for name, value in self.parts),
+        )
+
+    def observations(self) -> tuple[Observation, ...]:
+        """One observation a cue that spoke."""
+        words = {
+            "growth": f"the squared norms grew by {self.growth or 0:+.2f} of the squared distance (a step away adds "
+            "about 1, one back takes about 1)",
+            "clock": f"{self.clock_rows} rows that no example touched all shrank by the same factor, "
+            f"{np.exp(-(self.clock or 0)):.6f}: the decay of weights ran from parent to child",
+            "grid": f"{abs(self.grid or 0):.1%} of the values lie on a 16-bit grid in the "
+            f"{'parent' if (self.grid or 0) > 0 else 'child'} alone: training destroys a grid",
+        }
+        values = {"growth": self.growth, "clock": self.clock, "grid": self.grid}
+        return tuple(
+            Observation(kind=name, statement=words[name], value=values[name], log_odds=part, method=f"direction.{name}")
+            for name, part in self.parts
+        )
+
+
+def edge_cues(first: Fingerprint, second: Fingerprint, calibration: Calibration) -> EdgeCues:
+    """All cues of direction between two neighbours, positive for `first` being the parent."""
+    pairs = tuple(tensor_pairs(first, second))
+    grown, clock, grid = growth(pairs), decay_clock(pairs), grid_lost(pairs)
+    parts = []
+    if grown is not None:
+        parts.append(("growth", calibration.growth * float(np.clip(grown, -GROWTH_BOUND, GROWTH_BOUND))))
+    if clock is not None:
+        parts.append(("clock", calibration.clock * float(np.sign(clock[0]))))
+    if grid is not None and abs(grid) >= LEAST_GRID:
+        parts.append(("grid", calibration.grid * float(np.sign(grid))))
+    return EdgeCues(
+        growth=grown,
+        clock=None if clock is None else clock[0],
+        clock_rows=0 if clock is None else clock[1],
+        grid=grid,
+        parts=tuple(parts),
+    )
+
+
+def node_angles(
+    edges: Sequence[tuple[int, int]], vectors: NDArray[np.float64], calibration: Calibration
+) -> dict[tuple[int, int], float]:
+    """Log-odds, from the angles at each node, for each of its neighbours being its parent.
+
+    The change to the parent is obtuse to the changes to the children; those are acute to each other. The mean cosine of
+    one neighbour to the others is what counts, by up to four of them: they are not independent.
+
+    Returns
+    -------
+    dict of (node, neighbour) to float
+        Only nodes with at least two neighbours; both ends of every edge.
+    """
+    around: dict[int, list[int]] = {}
+    for one, two in edges:
+        around.setdefault(one, []).append(two)
+        around.setdefault(two, []).append(one)
+    scores = {}
+    for node, others in around.items():
+        if len(others) < 2 or vectors.shape[1] == 0:
+            continue
+        changes = np.nan_to_num(vectors[others] - vectors[node])
+        norms = np.linalg.norm(changes, axis=1, keepdims=True)
+        unit = changes / np.where(norms > 0, norms, 1.0)
+        towards = unit @ unit.sum(axis=0) - (norms[:, 0] > 0)
+        mean = towards / (len(others) - 1)
+        weight = calibration.angle * min(len(others) - 1, 4)
+        for place, neighbour in enumerate(others):
+            scores[node, neighbour] = float(-weight * mean[place])
+    return scores

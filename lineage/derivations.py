@@ -1,0 +1,144 @@
+"""From an edge of a family's tree to a derivation that a reader can check: relation, evidence, sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from graph_schema.derivation import Derivation, Observation, Parent
+from graph_schema.fingerprint import Fingerprint
+from graph_schema.labels import Basis, Relation
+from lineage.family import TreeEdge
+from lineage.rules.comparison import Comparison, Transformation
+from lineage.rules.registry import reversible_transformation
+
+METHOD = "weights/1"
+MOST_CERTAIN = 0.999
+
+
+def derivation(family: Sequence[Fingerprint], edge: TreeEdge) -> Derivation:
+    """The derivation an edge stands for.
+
+    Parameters
+    ----------
+    family : sequence of Fingerprint
+    edge : TreeEdge
+        Positions refer to `family`.
+    """
+    parent, child = family[edge.parent], family[edge.child]
+    runner_up = None if edge.runner_up is None else family[edge.runner_up].version
+    if edge.certain is not None and edge.certain.merge is not None:
+        return _merge(family, edge)
+    if edge.certain is not None and edge.certain.transformation is not None and edge.certain.directed:
+        found = edge.certain.transformation
+    else:
+        found = reversible_transformation(parent, child) or _fine_tuned(parent, child)
+    return Derivation(
+        child=child.version,
+        parents=(Parent(id=parent.version),),
+        relation=found.relation,
+        basis=Basis.INFERRED,
+        confidence=_bounded(edge.probability),
+        method=f"{METHOD} {found.method}",
+        summary=found.summary,
+        parameters=dict(found.parameters),
+        observations=(*found.observations, *_nearness(family, edge), *_direction(edge)),
+        runner_up=runner_up,
+    )
+
+
+def _merge(family: Sequence[Fingerprint], edge: TreeEdge) -> Derivation:
+    merge = edge.certain.merge if edge.certain is not None else None
+    if merge is None:  # pragma: no cover - the caller looked
+        raise ValueError("no merge")
+    weights = [round(weight, 4) for weight in merge.weights]
+    parents = tuple(
+        Parent(id=family[member].version, role="constituent", weight=weight)
+        for member, weight in zip(merge.members, weights, strict=True)
+    )
+    words = ", ".join(f"{weight:.3f}" for weight in weights)
+    return Derivation(
+        child=family[edge.child].version,
+        parents=parents,
+        relation=Relation.MERGED_FROM,
+        basis=Basis.INFERRED,
+        confidence=_bounded(edge.probability),
+        method=f"{METHOD} linear merge",
+        summary=f"a weighted mean of {len(parents)} versions ({words})",
+        parameters={"method": "linear", "weights": weights},
+        observations=(
+            Observation(
+                kind="affine_fit",
+                statement=f"a mean of {len(parents)} versions with the weights {words} leaves a residual of "
+                f"{merge.residual:.2g} of the distance to the nearest of them",
+                value=merge.residual,
+                log_odds=float(np.clip(-np.log(max(merge.residual, 1e-9)), 4, 20)),
+                method="merging.affine_fit",
+            ),
+        ),
+    )
+
+
+def _fine_tuned(parent: Fingerprint, child: Fingerprint) -> Transformation:
+    comparison = Comparison(parent=parent, child=child)
+    equal = [pair.role for pair in comparison.pairs if pair.equal]
+    total = len(comparison.pairs)
+    words = f"{len(comparison.changed)} of {total} shared tensors changed"
+    notes = []
+    if comparison.gained:
+        notes.append(f"{len(comparison.gained)} new")
+    if comparison.lost:
+        notes.append(f"{len(comparison.lost)} gone")
+    observation = Observation(
+        kind="equal_tensors",
+        statement=f"{len(equal)} of {total} shared tensors are equal to the bit"
+        + "".join(f", {note}" for note in notes),
+        value=len(equal) / max(total, 1),
+        method="comparison",
+    )
+    return Transformation(
+        relation=Relation.FINE_TUNED_FROM,
+        method="full",
+        directed=False,
+        summary=", ".join([words, *notes]),
+        parameters={"equal_tensors": len(equal), "shared_tensors": total, "new_tensors": len(comparison.gained)},
+        observations=(observation,),
+    )
+
+
+def _nearness(family: Sequence[Fingerprint], edge: TreeEdge) -> tuple[Observation, ...]:
+    if edge.link is None or edge.certain is not None:
+        return ()
+    odds = float(np.clip(np.log(edge.neighbours) - np.log1p(-min(edge.neighbours, 1 - 1e-9)), -20, 20))
+    statement = f"tail distance {np.sqrt(edge.link.tail):.3g} (1 is typical of the family)"
+    if edge.runner_up_tail is not None and edge.link.tail > 0 and edge.runner_up is not None:
+        ratio = np.sqrt(edge.runner_up_tail / edge.link.tail)
+        statement += f"; the next best parent, {family[edge.runner_up].version[:12]}, is {ratio:.3g} times as far"
+    return (
+        Observation(
+            kind="tail_distance",
+            statement=statement,
+            value=float(np.sqrt(edge.link.tail)),
+            log_odds=odds,
+            method="tail_distance",
+        ),
+    )
+
+
+def _direction(edge: TreeEdge) -> tuple[Observation, ...]:
+    forward = float(np.clip(edge.forward, 1e-9, 1 - 1e-9))
+    whole = Observation(
+        kind="direction",
+        statement=f"all cues of the family's tree together point this way with {edge.forward:.1%}",
+        value=edge.forward,
+        log_odds=float(np.log(forward) - np.log1p(-forward)),
+        method="root_posterior",
+    )
+    own = edge.cues.observations() if edge.cues is not None else ()
+    return (whole, *own) if edge.certain is None else ()
+
+
+def _bounded(probability: float) -> float:
+    """No inference from samples is certain: at most 0.999."""
+    return float(min(max(probability, 0.0), MOST_CERTAIN))

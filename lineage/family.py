@@ -1,0 +1,237 @@
+"""One family: from the fingerprints of related versions to a tree of derivations with confidences.
+
+Rules first: what was cast, quantised or pruned shows it, with its source; a merge lies inside the hull of its
+constituents. Those edges are certain and stand. The rest of the tree follows from tail distances alone; then its root,
+and with it every direction, from all cues together. Topology and root are two problems: scores of direction in the
+choice of neighbours would bias it toward old versions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_schema.fingerprint import Fingerprint
+from lineage.alignment import role_stacks
+from lineage.calibration import Calibration
+from lineage.certain import CertainEdge, certain_edges
+from lineage.cues import EdgeCues, edge_cues, node_angles
+from lineage.neighbours import neighbour_tree
+from lineage.spanning_tree import Rooting, link_posteriors, orient, root_posterior
+from lineage.topology import WeighedLink, candidate_links, weigh_links
+
+FORCED = 40.0
+"""Log-odds that stand for certainty."""
+
+VECTOR_SIDE = 48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeEdge:
+    """One edge of a family's tree, parent to child, with what speaks for it.
+
+    Attributes
+    ----------
+    parent, child : int
+        Positions in the family.
+    probability : float
+        Of this very edge: that the two are neighbours, and that this one is the parent.
+    neighbours : float
+        That the two are neighbours.
+    forward : float
+        That the edge points this way, given that they are.
+    certain : CertainEdge or None
+        The rule that made it.
+    link : WeighedLink or None
+        Distances; None for a certain edge that was not weighed.
+    cues : EdgeCues or None
+        The cues of direction, first being the parent.
+    runner_up : int or None
+        The next best parent.
+    runner_up_tail : float or None
+        Squared tail distance to it.
+    """
+
+    parent: int
+    child: int
+    probability: float
+    neighbours: float
+    forward: float
+    certain: CertainEdge | None
+    link: WeighedLink | None
+    cues: EdgeCues | None
+    runner_up: int | None
+    runner_up_tail: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyTree:
+    """The tree of one family.
+
+    Attributes
+    ----------
+    root : int
+        Position of the most probable root.
+    root_probability : float
+    edges : tuple of TreeEdge
+        One for every other member, by child.
+    """
+
+    root: int
+    root_probability: float
+    edges: tuple[TreeEdge, ...]
+
+
+def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -> FamilyTree:
+    """The most probable tree of a family.
+
+    Parameters
+    ----------
+    fingerprints : sequence of Fingerprint
+        At least two versions that `lineage.relatedness` found related; the result does not depend on their order.
+    calibration : Calibration
+
+    Notes
+    -----
+    Up to `lineage.topology.ALL_PAIRS` members every pair is weighed; beyond, a handful of neighbours each.
+    """
+    size = len(fingerprints)
+    links = {(link.one, link.two): link for link in weigh_links(fingerprints, candidate_links(fingerprints))}
+    vectors = family_vectors(fingerprints)
+    certain = certain_edges(fingerprints, tuple(links.values()), vectors)
+    forced = {(min(edge.parent, edge.child), max(edge.parent, edge.child)) for edge in certain}
+    edges = neighbour_tree(fingerprints, links, certain)
+    chosen = [pair for pair in edges if pair not in forced]
+    cues = {pair: edge_cues(fingerprints[pair[0]], fingerprints[pair[1]], calibration) for pair in chosen}
+    directed = _direction_scores(edges, cues, certain, vectors, calibration)
+    rooting = root_posterior(edges, directed)
+    return FamilyTree(
+        root=rooting.root,
+        root_probability=rooting.posterior[rooting.root],
+        edges=_tree_edges(
+            size, edges, rooting, certain, links, cues, _neighbour_odds(size, links, edges, certain, calibration)
+        ),
+    )
+
+
+def family_vectors(fingerprints: Sequence[Fingerprint]) -> NDArray[np.float64]:
+    """A thinned copy of every member's matrices as one vector each, in comparable units.
+
+    Returns
+    -------
+    (n, d) array
+        Each role is scaled by the median distance between members, so that no role drowns the others; columns that a
+        member lacks are NaN in its row.
+    """
+    parts = []
+    for stack in role_stacks(fingerprints, side=VECTOR_SIDE):
+        flat = stack.blocks.reshape(len(stack.blocks), -1).astype(np.float64)
+        steps = np.linalg.norm(flat - np.median(flat, axis=0), axis=1)
+        unit = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+        if unit == 0:
+            continue
+        part = np.full((len(fingerprints), flat.shape[1]), np.nan)
+        part[stack.members] = flat / unit
+        parts.append(part)
+    return np.hstack(parts) if parts else np.zeros((len(fingerprints), 0))
+
+
+def _direction_scores(
+    edges: Sequence[tuple[int, int]],
+    cues: Mapping[tuple[int, int], EdgeCues],
+    certain: Sequence[CertainEdge],
+    vectors: NDArray[np.float64],
+    calibration: Calibration,
+) -> dict[tuple[int, int], float]:
+    scores: dict[tuple[int, int], float] = {}
+    for edge in certain:
+        scores[edge.parent, edge.child] = FORCED if edge.directed else 0.0
+        scores[edge.child, edge.parent] = 0.0
+    for (one, two), found in cues.items():
+        scores[one, two], scores[two, one] = found.log_odds, 0.0
+    # Copies lie in the direction of a rounding error, which says nothing about angles between trainings.
+    trained = [pair for pair in edges if pair in cues]
+    for (node, neighbour), score in node_angles(trained, vectors, calibration).items():
+        scores[neighbour, node] += score
+    return scores
+
+
+def _neighbour_odds(
+    size: int,
+    links: Mapping[tuple[int, int], WeighedLink],
+    edges: Sequence[tuple[int, int]],
+    certain: Sequence[CertainEdge],
+    calibration: Calibration,
+) -> dict[tuple[int, int], float]:
+    """Posterior probability of each edge of the tree to join true neighbours."""
+    # A copy or a merge that nothing hangs from is no rival of its source: whatever is near the one is near the other.
+    degree = Counter(node for pair in edges for node in pair)
+    leaves = {edge.child for edge in certain if degree[edge.child] == 1}
+    rivals = [pair for pair in links if not leaves & set(pair)]
+    everything = list(dict.fromkeys([*rivals, *edges]))
+    costs = np.array([links[pair].cost if pair in links else 0.0 for pair in everything])
+    floor = 1e-6 * float(costs[costs > 0].min()) if (costs > 0).any() else 1.0
+    log_weights = -calibration.link_sharpness * np.log(np.maximum(costs, floor))
+    return dict(zip(edges, link_posteriors(size, edges, everything, log_weights), strict=True))
+
+
+def _tree_edges(
+    size: int,
+    edges: Sequence[tuple[int, int]],
+    rooting: Rooting,
+    certain: Sequence[CertainEdge],
+    links: Mapping[tuple[int, int], WeighedLink],
+    cues: Mapping[tuple[int, int], EdgeCues],
+    neighbours: Mapping[tuple[int, int], float],
+) -> tuple[TreeEdge, ...]:
+    by_ends = {(edge.parent, edge.child): edge for edge in certain}
+    parents = orient(edges, rooting.root)
+    below = _descendants(size, parents)
+    found = []
+    for child, parent in sorted(parents.items()):
+        pair = (min(parent, child), max(parent, child))
+        rule = by_ends.get((parent, child)) or by_ends.get((child, parent))
+        near = 1.0 if rule is not None else neighbours[pair]
+        forward = rooting.forward[parent, child]
+        runner_up = _runner_up(child, parent, below[child], links)
+        direction = cues.get(pair)
+        found.append(
+            TreeEdge(
+                parent=parent,
+                child=child,
+                probability=near * forward,
+                neighbours=near,
+                forward=forward,
+                certain=rule,
+                link=links.get(pair),
+                cues=None if direction is None else direction if pair[0] == parent else direction.reversed(),
+                runner_up=None if runner_up is None else runner_up[1],
+                runner_up_tail=None if runner_up is None else runner_up[0],
+            )
+        )
+    return tuple(found)
+
+
+def _descendants(size: int, parents: Mapping[int, int]) -> list[set[int]]:
+    below: list[set[int]] = [{node} for node in range(size)]
+    for node in range(size):
+        up = parents.get(node)
+        while up is not None:
+            below[up].add(node)
+            up = parents.get(up)
+    return below
+
+
+def _runner_up(
+    child: int, parent: int, below: set[int], links: Mapping[tuple[int, int], WeighedLink]
+) -> tuple[float, int] | None:
+    others = [
+        (link.tail, two if one == child else one)
+        for (one, two), link in links.items()
+        if child in (one, two) and parent not in (one, two)
+    ]
+    return min((item for item in others if item[1] not in below), default=None)

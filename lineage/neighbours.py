@@ -1,0 +1,92 @@
+"""The undirected tree of a family: who is next to whom, with copies and merges in their places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from graph_schema.fingerprint import Fingerprint
+from lineage.alignment import tensor_pairs
+from lineage.certain import CertainEdge
+from lineage.direction import growth
+from lineage.spanning_tree import minimum_spanning_forest, orient
+from lineage.topology import WeighedLink
+
+Pair = tuple[int, int]
+
+
+def neighbour_tree(
+    fingerprints: Sequence[Fingerprint], links: Mapping[Pair, WeighedLink], certain: Sequence[CertainEdge]
+) -> list[Pair]:
+    """The edges of the tree, each with its smaller end first.
+
+    A mean lies nearer to the common ancestor of its constituents than they do themselves, so that a spanning tree would
+    run through every merge. So the tree of all others is found first; then each merge hangs from its heaviest
+    constituent, and what is nearer to a merge than to its neighbour moves below it, unless it stands between the
+    constituents or is smaller in norm (an ancestor, not a descendant).
+
+    Parameters
+    ----------
+    fingerprints : sequence of Fingerprint
+    links : mapping of (one, two) to WeighedLink
+    certain : sequence of CertainEdge
+        Without cycles.
+    """
+    size = len(fingerprints)
+    merged = [edge for edge in certain if edge.merge is not None]
+    aside = _below({edge.child for edge in merged}, certain)
+    forced = [_pair(edge.parent, edge.child) for edge in certain]
+    weighed = [(one, two, link.cost) for (one, two), link in links.items() if one not in aside and two not in aside]
+    kept = minimum_spanning_forest(size, weighed, forced=[pair for pair in forced if not aside & set(pair)])
+    edges = forced + [weighed[index][:2] for index in kept]
+    for edge in merged:
+        edges = _move_below(edge, edges, fingerprints, links, frozenset(forced))
+    return edges
+
+
+def _below(tops: set[int], certain: Sequence[CertainEdge]) -> set[int]:
+    found, grew = set(tops), True
+    while grew:
+        more = {edge.child for edge in certain if edge.parent in found} - found
+        found |= more
+        grew = bool(more)
+    return found
+
+
+def _move_below(
+    edge: CertainEdge,
+    edges: list[Pair],
+    fingerprints: Sequence[Fingerprint],
+    links: Mapping[Pair, WeighedLink],
+    forced: frozenset[Pair],
+) -> list[Pair]:
+    merge, constituents = edge.child, edge.merge.members if edge.merge is not None else ()
+    toward = orient(edges, edge.parent)
+    between = set(constituents)
+    for constituent in constituents:
+        node = constituent
+        while node in toward:
+            node = toward[node]
+            between.add(node)
+    moved = list(edges)
+    for node, neighbour in toward.items():
+        old, new = _pair(node, neighbour), _pair(node, merge)
+        if node in between or node == merge or neighbour == merge or old in forced or new not in links:
+            continue
+        if old not in links or links[new].cost >= links[old].cost:
+            continue
+        grown = growth(tuple(tensor_pairs(fingerprints[merge], fingerprints[node])))
+        if grown is not None and grown > 0 and not _hangs_from(merge, node, toward):
+            moved[moved.index(old)] = new
+    return moved
+
+
+def _hangs_from(node: int, top: int, toward: Mapping[int, int]) -> bool:
+    while node in toward:
+        node = toward[node]
+        if node == top:
+            return True
+    return False
+
+
+def _pair(one: int, two: int) -> Pair:
+    return (min(one, two), max(one, two))

@@ -1,0 +1,74 @@
+"""The same function in other weights: a lossless change of dtype, or values that were only rearranged."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from graph_schema.derivation import Observation
+from graph_schema.labels import Relation
+from lineage.rules.comparison import Comparison, Transformation
+
+
+def same_values(comparison: Comparison) -> Transformation | None:
+    """Whether all values are equal, stored in another dtype.
+
+    Returns
+    -------
+    Transformation or None
+        `REPARAMETRIZED_FROM`, undirected: widening and narrowing without loss look alike.
+    """
+    if comparison.gained or comparison.lost or not comparison.pairs:
+        return None
+    if any(not np.array_equal(pair.first, pair.second) or pair.one.l2 != pair.two.l2 for pair in comparison.changed):
+        return None
+    dtypes = sorted({f"{pair.one.dtype} and {pair.two.dtype}" for pair in comparison.changed})
+    return Transformation(
+        relation=Relation.REPARAMETRIZED_FROM,
+        method="lossless cast",
+        directed=False,
+        summary="the same values, stored in another dtype",
+        observations=(
+            Observation(
+                kind="same_values",
+                statement=f"all sampled values and all norms are equal; stored as {', '.join(dtypes) or 'the same'}",
+                log_odds=20.0,
+                method="same_values",
+            ),
+        ),
+    )
+
+
+def rearranged(comparison: Comparison) -> Transformation | None:
+    """Whether every tensor holds the parent's values in another order: neurons or heads were renumbered.
+
+    Returns
+    -------
+    Transformation or None
+        `REPARAMETRIZED_FROM`, undirected. At least one tensor must have moved, and every one must hold the same
+        multiset of values.
+    """
+    roles = comparison.child.by_role()
+    moved = 0
+    for tensor in comparison.parent.tensors:
+        other = roles.get(tensor.role)
+        if other is None or other.multiset != tensor.multiset or not tensor.multiset:
+            return None
+        moved += other.content != tensor.content
+    if not moved or len(roles) != len(comparison.parent.tensors):
+        return None
+    return Transformation(
+        relation=Relation.REPARAMETRIZED_FROM,
+        method="renumbered units",
+        directed=False,
+        summary=f"the same values in another order in {moved} tensors",
+        parameters={"tensors": moved},
+        observations=(
+            Observation(
+                kind="same_multiset",
+                statement=f"all {len(roles)} tensors hold the same values; in {moved} they stand in another order",
+                value=float(moved),
+                log_odds=20.0,
+                method="rearranged",
+            ),
+        ),
+    )

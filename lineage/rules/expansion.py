@@ -1,0 +1,96 @@
+"""Expanded: the child has what the parent has, and more: layers, or rows of a vocabulary."""
+
+from __future__ import annotations
+
+import re
+
+from graph_schema.derivation import Observation
+from graph_schema.fingerprint import TensorFingerprint
+from graph_schema.labels import Relation
+from lineage.rules.comparison import Comparison, Transformation
+
+_LAYER = re.compile(r"^layers\.(\d+)\.")
+LEAST_EQUAL = 0.9
+
+
+def expanded(comparison: Comparison) -> Transformation | None:
+    """Whether the child was grown out of the parent: in depth, by repeating layers, or in vocabulary.
+
+    Returns
+    -------
+    Transformation or None
+        `EXPANDED_FROM`, directed. Depth: every layer of the child holds the tensors of some layer of the parent to the
+        bit, and there are more of them. Vocabulary: the embedding or head has more rows, and what both have is equal.
+    """
+    return _deeper(comparison) or _wider_vocabulary(comparison)
+
+
+def _deeper(comparison: Comparison) -> Transformation | None:
+    ours, theirs = _layers(comparison.child.tensors), _layers(comparison.parent.tensors)
+    if len(ours) <= len(theirs) or not theirs:
+        return None
+    known = {contents: layer for layer, contents in sorted(theirs.items(), reverse=True)}
+    origin = {layer: known.get(contents) for layer, contents in sorted(ours.items())}
+    found = [source for source in origin.values() if source is not None]
+    if len(found) < LEAST_EQUAL * len(origin):
+        return None
+    return Transformation(
+        relation=Relation.EXPANDED_FROM,
+        method="depth",
+        directed=True,
+        summary=f"{len(ours)} layers made of the parent's {len(theirs)}",
+        parameters={"layers": [-1 if source is None else source for source in origin.values()]},
+        observations=(
+            Observation(
+                kind="repeated_layers",
+                statement=f"{len(found)} of {len(ours)} layers equal a layer of the parent, which has {len(theirs)}",
+                value=len(found) / len(ours),
+                log_odds=15.0,
+                method="expanded",
+            ),
+        ),
+    )
+
+
+def _layers(tensors: tuple[TensorFingerprint, ...]) -> dict[int, tuple[tuple[str, str], ...]]:
+    layers: dict[int, list[tuple[str, str]]] = {}
+    for tensor in tensors:
+        match = _LAYER.match(tensor.role)
+        if match:
+            layers.setdefault(int(match[1]), []).append((tensor.role[match.end() :], tensor.content))
+    return {layer: tuple(sorted(contents)) for layer, contents in layers.items()}
+
+
+def _wider_vocabulary(comparison: Comparison) -> Transformation | None:
+    grown = [
+        pair
+        for pair in comparison.pairs
+        if pair.matrix
+        and pair.role.startswith(("embed", "head"))
+        and pair.two.shape[0] > pair.one.shape[0]
+        and pair.two.shape[1:] == pair.one.shape[1:]
+    ]
+    if not grown:
+        return None
+    rest = [pair for pair in comparison.pairs if pair not in grown]
+    equal = sum(pair.equal for pair in rest) + sum(bool((pair.first == pair.second).all()) for pair in grown)
+    if equal < LEAST_EQUAL * len(comparison.pairs):
+        return None
+    rows = grown[0].two.shape[0] - grown[0].one.shape[0]
+    return Transformation(
+        relation=Relation.EXPANDED_FROM,
+        method="vocabulary",
+        directed=True,
+        summary=f"{rows} rows were added to the vocabulary",
+        parameters={"rows": rows},
+        observations=(
+            Observation(
+                kind="added_rows",
+                statement=f"{rows} rows more in {', '.join(pair.role for pair in grown)}; {equal} of "
+                f"{len(comparison.pairs)} tensors are equal where both have values",
+                value=float(rows),
+                log_odds=12.0,
+                method="expanded",
+            ),
+        ),
+    )

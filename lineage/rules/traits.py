@@ -1,0 +1,112 @@
+"""What a version shows by itself: which rules are worth trying on it, before any pair is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_schema.fingerprint import Fingerprint, TensorFingerprint
+
+LOOKED_AT = 8
+LEAST_VALUES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """Signs of a certain transformation in one version's own values.
+
+    Attributes
+    ----------
+    sparse : bool
+        A matrix of the layers has zeros to speak of.
+    coarse : bool
+        Values repeat within rows, or are whole multiples of a step.
+    half : bool
+        Every value lies on a 16-bit grid.
+    """
+
+    sparse: bool
+    coarse: bool
+    half: bool
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any sign at all."""
+        return self.sparse or self.coarse or self.half
+
+
+def traits(fingerprint: Fingerprint) -> Traits:
+    """The signs in one version.
+
+    Examples
+    --------
+    A version without matrices shows none but its grid:
+
+    >>> traits(Fingerprint(version="v", tensors=())).any
+    False
+    """
+    matrices = [tensor for tensor in fingerprint.tensors if len(tensor.shape) >= 2 and tensor.block.size >= 64]
+    floats = [tensor for tensor in fingerprint.tensors if tensor.size and tensor.nonfinite == 0]
+    # A grid is sought in the layers first: embeddings and heads are often kept as they were.
+    matrices.sort(key=lambda tensor: (not tensor.role.startswith("layers."), tensor.role))
+    repeats = [tensor.levels < 0.8 * tensor.block.shape[1] for tensor in matrices if tensor.levels]
+    return Traits(
+        sparse=any(tensor.zeros > 0.01 * tensor.size for tensor in matrices),
+        coarse=(bool(repeats) and float(np.mean(repeats)) > 0.3) or _stepped(matrices),
+        half=bool(floats)
+        and (
+            all(tensor.bf16_exact == tensor.size for tensor in floats)
+            or all(tensor.f16_exact == tensor.size for tensor in floats)
+        ),
+    )
+
+
+def _stepped(matrices: Sequence[TensorFingerprint]) -> bool:
+    """Whether most of a few matrices have most of a few rows on a grid."""
+    looked = matrices[:LOOKED_AT]
+    return sum(on_grid(tensor.block) for tensor in looked) > 0.5 * len(looked)
+
+
+def on_grid(block: NDArray[np.floating]) -> bool:
+    """Whether most of the rows of a block hold whole multiples of a step of their own.
+
+    Examples
+    --------
+    >>> values = np.random.default_rng(0).normal(size=(8, 64))
+    >>> on_grid(values), on_grid(np.round(values * 30) / 30)
+    (False, True)
+    """
+    rows = block[np.linspace(0, len(block) - 1, min(LOOKED_AT, len(block))).astype(int)]
+    steps = [grid_step(row) for row in rows if np.any(row)]
+    return bool(steps) and sum(step is not None for step in steps) > 0.6 * len(steps)
+
+
+def grid_step(row: NDArray[np.floating]) -> float | None:
+    """The step of the grid that all values of a row lie on; None where they lie on none.
+
+    Notes
+    -----
+    Differences between neighbouring values are whole multiples of the step. The smallest difference is one to four
+    steps; the candidate with which all differences come out whole is taken. Grids of more than 512 levels over the
+    row's range are left alone: with so many, everything is near a multiple of something.
+    """
+    values = np.unique(row[np.isfinite(row)].astype(np.float64))
+    if values.size < LEAST_VALUES:
+        return None
+    gaps = np.diff(values)
+    span = float(values[-1] - values[0])
+    real = gaps[gaps > span / 4096]
+    if real.size < LEAST_VALUES - 1:
+        return None
+    for parts in range(1, 5):
+        step = float(real.min()) / parts
+        if step < span / 512:
+            break
+        step = span / round(span / step)
+        multiples = (values - values[0]) / step
+        if np.abs(multiples - np.round(multiples)).max() < 0.08:
+            return step
+    return None
