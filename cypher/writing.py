@@ -65,13 +65,23 @@ def write_rows(transaction: ManagedTransaction, batches: Iterable[Statement]) ->
     ------
     InputError
         If an edge names a node that is neither in the rows nor in the store; the transaction is to be rolled back.
+    TransientError
+        The driver's, for the caller to try again: the embedded engine loses sight of a node that this transaction has
+        just merged while another one has committed the same key.
     """
+    from neo4j.exceptions import TransientError
+
+    merged: set[object] = set()
     for batch in batches:
+        merged |= {row["id"] for row in batch.rows if "id" in row}
         record = transaction.run(batch.text, rows=list(batch.rows)).single()
         if record is None or record["written"] != len(batch.rows):
+            label, identifier = _first_missing(transaction, batch)
+            if identifier in merged:
+                raise TransientError("two writers merge one node at once")
             raise InputError(
                 "an edge names a node that is neither in the store nor among the rows",
-                where=_first_missing(transaction, batch),
+                where=f"{label} {identifier!r}",
                 remedy="write the node together with its edges",
             )
 
@@ -146,12 +156,14 @@ def _stored(item: Property, value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _first_missing(transaction: ManagedTransaction, batch: Statement) -> str:
+def _first_missing(transaction: ManagedTransaction, batch: Statement) -> tuple[str, object]:
     for row in batch.rows:
         for end in ("source", "target"):
+            if end not in row:
+                continue
             label = batch.text.split(f"({end}:", 1)[1].split(" ", 1)[0]
             found = transaction.run(f"MATCH (node:{label} {{id: $id}}) RETURN count(node) AS found", id=row[end])
             record = found.single()
             if record is None or record["found"] == 0:
-                return f"{label} {row[end]!r}"
-    return "edge"
+                return label, row[end]
+    return "node", batch.rows[0].get("source", batch.rows[0].get("id"))
