@@ -6,9 +6,12 @@ What a file is, its first bytes say; which files make one model, their folder sa
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from graph_schema.errors import EmptyLakeError, ModelLakeError, NameConflictError, PathNotFoundError
+from graph_schema.identity import clean_name
+from ingest.archive_walk import archive_name, expand, is_archive
 from ingest.grouping import DOCUMENTS, group
 from ingest.model_source import ModelSource, Rejected
 from ingest.readers.sharded import INDEX_SUFFIX, shard_key
@@ -82,7 +85,25 @@ def _discover_one(path: Path) -> Iterator[ModelSource | Rejected]:
             yield item
         else:
             files.append(item)
-    yield from group(files, root)
+    yield from _grouped(files, root)
+
+
+def _grouped(files: Sequence[StoredFile], root: Path) -> Iterator[ModelSource | Rejected]:
+    """Models of a lake's files, and then of the archives among them."""
+    archives = [item for item in files if is_archive(item)]
+    apart = set(map(id, archives))
+    yield from group([item for item in files if id(item) not in apart], root)
+    for archive in archives:
+        members: list[StoredFile] = []
+        for item in expand(archive):
+            if isinstance(item, Rejected):
+                yield item
+            else:
+                members.append(item)
+        inside = list(group(members, root))
+        # An archive that holds one model is that model, wherever in the archive it lies.
+        prefix = clean_name(archive_name(archive.name))
+        yield from [replace(inside[0], id=prefix)] if len(inside) == 1 else inside
 
 
 def _discover_file(path: Path, target: Path) -> Iterator[ModelSource | Rejected]:
@@ -100,7 +121,7 @@ def _discover_file(path: Path, target: Path) -> Iterator[ModelSource | Rejected]
         same = (shard_key(item.base) or ("",))[0] == (shard_key(chosen.base) or (chosen.base,))[0]
         if item.base != chosen.base and (item.base in DOCUMENTS or same or index):
             files.append(item)
-    yield from group(files, folder)
+    yield from _grouped(files, folder)
 
 
 def walk_flat(folder: Path, boundary: Path) -> Iterator[StoredFile]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from graph_schema.identity import digest
+from ingest.archives import open_nested
 from ingest.blobs import Blob, FileBlob, read_bytes
 
 
@@ -59,6 +60,8 @@ class StoredFile:
         graph_schema.errors.InputError
             If it is gone, is no regular file, or its archive is damaged or a bomb.
         """
+        if self.members:
+            return open_nested(self.path, self.members, stamp=(self.mtime_ns, self.inode), name=self.name)
         return FileBlob(self.path, name=self.name)
 
     def read_text(self, limit: int) -> tuple[str, bool]:

@@ -8,6 +8,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from threading import Lock
 from typing import IO
 
 from graph_schema.errors import FormatError, ResourceError, UnsafeFileError
@@ -24,6 +25,7 @@ RATIO_LIMIT = 200
 """Weights hardly compress: a member that shrank more than this is a bomb."""
 
 _MEMORY_LIMIT = 8 << 20
+_START = 4096
 _STEP = 1 << 20
 _END = b"PK\x05\x06"
 _END_64 = b"PK\x06\x06"
@@ -107,9 +109,9 @@ def _directory_size(blob: Blob) -> int:
 
 
 def open_zip_member(blob: Blob, item: zipfile.ZipInfo, *, name: str) -> Blob:
-    """One member as a blob: a window of the file where it is stored, an unpacked copy where it is compressed.
+    """One member as a blob: a window of the file where it is stored, unpacked on demand where it is compressed.
 
-    The copy lives in memory up to 8 MiB and in an unnamed temporary file beyond.
+    The unpacked copy lives in memory up to 8 MiB and in an unnamed temporary file beyond.
 
     Raises
     ------
@@ -134,7 +136,41 @@ def open_zip_member(blob: Blob, item: zipfile.ZipInfo, *, name: str) -> Blob:
         raise UnsafeFileError(
             f"would unpack from {item.compress_size} to {item.file_size} bytes", where=name, remedy="unpack it yourself"
         )
-    return _unpacked(WindowBlob(blob, begin, item.compress_size, name=name), item, name)
+    return InflatedBlob(WindowBlob(blob, begin, item.compress_size, name=name), item, name=name)
+
+
+class InflatedBlob:
+    """A compressed member: its first bytes are unpacked alone, the whole of it once, when more is asked for."""
+
+    def __init__(self, packed: Blob, item: zipfile.ZipInfo, *, name: str) -> None:
+        self.name = name
+        self.size = item.file_size
+        self._packed = packed
+        self._item = item
+        self._lock = Lock()
+        self._whole: Blob | None = None
+
+    def read_into(self, offset: int, target: memoryview) -> None:
+        """Fill `target` with the bytes from `offset` on."""
+        with self._lock:
+            if self._whole is None and offset + len(target) <= min(_START, self.size):
+                data = read_bytes(self._packed, 0, min(self._packed.size, 2 * _START))
+                try:
+                    start = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _START)
+                except zlib.error as error:
+                    raise FormatError(f"cannot be unpacked: {error}", where=self.name) from error
+                if len(start) >= offset + len(target):
+                    target[:] = start[offset : offset + len(target)]
+                    return
+            if self._whole is None:
+                self._whole = _unpacked(self._packed, self._item, self.name)
+        self._whole.read_into(offset, target)
+
+    def close(self) -> None:
+        """Close the copy and the archive."""
+        if self._whole is not None:
+            self._whole.close()
+        self._packed.close()
 
 
 def _unpacked(packed: Blob, item: zipfile.ZipInfo, name: str) -> Blob:

@@ -1,0 +1,82 @@
+"""Archives: a model in a zip file or a wheel is read in place, and its members cannot lead anywhere else."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from graph_schema.errors import EmptyLakeError, FormatError, UnsafeFileError
+from ingest.claims import read_documents
+from ingest.discovery import discover
+from ingest.model_source import ModelSource, Rejected
+from ingest.readers import open_tensors
+
+WEIGHTS = save({"w": np.arange(3000, dtype=np.float32)})
+MODEL = {"m/model.safetensors": WEIGHTS, "m/config.json": b"{}", "m/README.md": b"---\nlicense: mit\n---\n"}
+
+
+def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_model_in_an_archive_reads_like_one_outside(tmp_path: Path, method: int, nested: bool) -> None:
+    content = zipped(MODEL, method)
+    name = "tiny_model-1.0-py3-none-any.whl"
+    (tmp_path / name).write_bytes(zipped({"package/inner.zip": content}, method) if nested else content)
+    (source,) = discover([tmp_path])
+    assert isinstance(source, ModelSource)
+    assert source.id == "tiny_model-1.0"
+    assert read_documents(source).model.license == "mit"
+    with open_tensors(source.weights[0].files) as weights:
+        assert weights.read(weights.tensors[0], 2998, 3000).tolist() == [2998, 2999]
+
+
+def test_two_models_in_an_archive_keep_their_folders(tmp_path: Path) -> None:
+    both = {name.replace("m/", f"{folder}/"): content for folder in "ab" for name, content in MODEL.items()}
+    (tmp_path / "both.zip").write_bytes(zipped(both))
+    assert [item.id for item in discover([tmp_path]) if isinstance(item, ModelSource)] == ["both/a", "both/b"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../up.safetensors", "/root.safetensors", "a/../../b.safetensors", "a\\b.safetensors"]
+)
+def test_members_named_as_if_outside_are_rejected(tmp_path: Path, name: str) -> None:
+    (tmp_path / "x.zip").write_bytes(zipped({**MODEL, name: WEIGHTS}))
+    items = list(discover([tmp_path]))
+    (fault,) = [item.error for item in items if isinstance(item, Rejected)]
+    assert isinstance(fault, UnsafeFileError)
+    assert [item.id for item in items if isinstance(item, ModelSource)] == ["x"]
+
+
+def test_archives_in_archives_end(tmp_path: Path) -> None:
+    content = zipped(MODEL)
+    for _ in range(6):
+        content = zipped({"inner.zip": content})
+    (tmp_path / "x.zip").write_bytes(content)
+    items = []
+    with pytest.raises(EmptyLakeError):
+        items.extend(discover([tmp_path]))
+
+
+def test_a_damaged_archive_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "m.safetensors").write_bytes(WEIGHTS)
+    (tmp_path / "x.zip").write_bytes(zipped(MODEL)[:-30])
+    (fault,) = [item.error for item in discover([tmp_path]) if isinstance(item, Rejected)]
+    assert isinstance(fault, FormatError)
+
+
+def test_an_archive_changes_the_signature(tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(zipped(MODEL))
+    (before,) = discover([tmp_path])
+    (tmp_path / "x.zip").write_bytes(zipped({**MODEL, "m/NOTES.md": b"new"}))
+    (after,) = discover([tmp_path])
+    assert before.signature != after.signature  # type: ignore[union-attr]
