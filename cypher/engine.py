@@ -33,8 +33,11 @@ _SETTINGS: Mapping[str, object] = {
     "mode": "development",  # not "production": that hides the reason of a syntax error from the reader who made it
     "server_plugins": "Bolt:com.arcadedb.bolt.BoltProtocolPlugin",
     "bolt_host": "127.0.0.1",
-    "txWalFlush": 2,  # a commit survives a power cut
-    "opencypher_loadCsv_allowFileUrls": "false",
+}
+# Of these the engine heeds only what is set on the database itself; what its server is started with does not reach it.
+_DATABASE_SETTINGS = {
+    "arcadedb.txWalFlush": "2",  # a commit survives a power cut
+    "arcadedb.opencypher.loadCsv.allowFileUrls": "false",
 }
 
 
@@ -94,6 +97,8 @@ class Engine:
         try:
             self._server.start()
             self._database = self._server.create_database(DATABASE)
+            for name, value in _DATABASE_SETTINGS.items():
+                self._execute("sql", f"ALTER DATABASE `{name}` {value}")
             migrate(self._execute, "embedded", where=str(directory))
         except self._error as error:
             self._stop_quietly()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cypher.embedded import ENDPOINT_FILE, read_endpoint
+from cypher.embedded import ENDPOINT_FILE, _owned, read_endpoint
 from cypher.store import Store
 from graph_schema.errors import QueryError, SchemaVersionError, StoreDamagedError
 from graph_schema.graph import Rows
@@ -45,6 +45,12 @@ def child(directory: Path, name: str) -> subprocess.Popen[str]:
 def finish(*processes: subprocess.Popen[str]) -> None:
     for process in processes:
         process.communicate("\n", timeout=60)
+
+
+def database_settings(directory: Path) -> dict[str, object]:
+    engine = _owned[os.getpid(), directory.resolve()].engine
+    rows = engine._execute("sql", "SELECT expand(settings) FROM schema:database")
+    return {row["key"]: row["value"] for row in rows}
 
 
 def agents(store: Store) -> list[str]:
@@ -105,8 +111,8 @@ def test_an_endpoint_file_of_no_use_is_replaced(directory, text):
 def test_an_unreadable_store_is_reported_in_one_line(directory):
     with Store.open(None, directory=directory):
         pass
-    (directory / "databases" / "modellake" / "schema.json").write_text("{not json")
-    (directory / "databases" / "modellake" / "schema.prev.json").unlink(missing_ok=True)
+    for path in (directory / "databases" / "modellake").glob("dictionary.*"):
+        path.write_bytes(b"\xff" * path.stat().st_size)
     with pytest.raises(StoreDamagedError) as caught:
         Store.open(None, directory=directory)
     assert str(directory) in str(caught.value)
@@ -133,10 +139,12 @@ def test_a_reader_cannot_see_or_stop_the_writer(directory):
 
 def test_settings_that_guard_and_keep_the_data(directory):
     with Store.open(None, directory=directory) as store, store._connection._writer.session(database="modellake") as own:
-        with pytest.raises(Exception, match=r"(?i)file|allow"):
+        with pytest.raises(Exception, match="URLs are disabled"):
             own.run("LOAD CSV FROM 'file:///etc/passwd' AS line RETURN line").consume()
         with pytest.raises(QueryError):
             store.cypher("CREATE (:Nope)")
+        settings = database_settings(directory)
+        assert settings["arcadedb.txWalFlush"] == 2
         listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True, check=False).stdout
         port = store._connection._lease.endpoint.port
         addresses = [line.split()[3] for line in listening.splitlines() if line.split()[3].endswith(f":{port}")]

@@ -6,7 +6,14 @@ from cypher.library import load_query, parse_query, query_names
 from graph_schema.errors import QueryError
 from graph_schema.labels import LINEAGE
 
-GOOD = "// q: does it.\n//\n// $a: STRING   what\n//\n// -> b: STRING, c: LIST<STRING>\nMATCH (n {id: $a}) RETURN n.b AS b, collect(n.c) AS c ORDER BY b\n"
+GOOD = """\
+// q: does it.
+//
+// $a: STRING   what
+//
+// -> b: STRING, c: LIST<STRING>
+MATCH (n {id: $a}) RETURN n.b AS b, collect(n.c) AS c ORDER BY b
+"""
 
 
 @pytest.mark.parametrize("name", query_names())
