@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 
 from graph_schema.errors import ModelLakeError, ResourceError
 from graph_schema.records import Claim, Model
 from ingest.claims.configs import load_json, read_adapter_config, read_config, read_mergekit
 from ingest.claims.front_matter import read_front_matter, split_card, words
+from ingest.claims.gguf_fields import read_gguf_fields
 from ingest.claims.prose import read_prose
 from ingest.claims.statements import Documentation, Findings, excerpt
 from ingest.model_source import ModelSource
+from ingest.readers import open_file
+from ingest.readers.gguf_file import GgufSource
 from ingest.stored_file import StoredFile
 
 CARD_LIMIT = 4 << 20
@@ -25,7 +28,7 @@ def read_documents(source: ModelSource) -> Documentation:
 
     Cost
     ----
-    At most `CARD_LIMIT` bytes of each document; no weights.
+    At most `CARD_LIMIT` bytes of each document, and the headers of GGUF files; no weights.
     """
     findings: list[Findings] = []
     card: Mapping[str, object] = {}
@@ -45,12 +48,28 @@ def read_documents(source: ModelSource) -> Documentation:
         findings.append(found)
         if base == "README.md":
             card = found.fields
+    findings += _headers(source)
     return Documentation(
         model=model_record(source, card),
         claims=merge_claims(claim for found in findings for claim in found.claims),
         statements=tuple(statement for found in findings for statement in found.statements),
         problems=tuple(problem for found in findings for problem in found.problems),
     )
+
+
+def _headers(source: ModelSource) -> Iterator[Findings]:
+    """Claims in the headers of weight files; a damaged one is reported when the weights are read."""
+    for weights in source.weights:
+        if weights.format != "gguf":
+            continue
+        item = weights.files[0]
+        try:
+            with open_file(item) as opened:
+                if isinstance(opened, GgufSource):
+                    shown = shown_name(item, source.folder)
+                    yield read_gguf_fields(opened.fields, quantized=opened.quantized, subject=source.id, file=shown)
+        except ModelLakeError:
+            continue
 
 
 def shown_name(item: StoredFile, folder: str) -> str:
