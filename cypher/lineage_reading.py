@@ -11,7 +11,8 @@ from graph_schema.labels import Basis, Relation, VersionKind
 from graph_schema.lineage_graph import EditDetail, LineageEdge, LineageGraph, LineageNode
 from graph_schema.records import Evidence
 
-_ALL = 2**31 - 1
+# Far beyond any lake; the embedded engine sets memory aside for the limit of a sorted query, so no more than that.
+_ALL = 1_000_000
 
 
 def read_lineage(
