@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import torch
@@ -26,7 +26,7 @@ from graph_schema.labels import Relation
 
 SHAPE: dict[str, object] = {"hidden_size": 64, "intermediate_size": 176, "num_attention_heads": 4}
 ROOT_STEPS = 400
-START = datetime(2025, 1, 7, 9, 0, tzinfo=timezone.utc)
+START = datetime(2025, 1, 7, 9, 0, tzinfo=UTC)
 
 TELLS, SILENT, NO_CARD = "tells", "silent", "no card"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -39,8 +40,6 @@ def trained_adapter(
 
 def _train_adapter(tuned: nn.Module, batches: Batches, settings: Settings) -> float:
     frozen = tuple(name for name, parameter in tuned.named_parameters() if not parameter.requires_grad)
-    from dataclasses import replace
-
     return train(tuned, batches, replace(settings, frozen=frozen))
 
 

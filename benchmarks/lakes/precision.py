@@ -11,6 +11,8 @@ from benchmarks.lakes.symmetries import Coupling
 from benchmarks.lakes.training import State
 
 GROUP = 32
+INPUT_FIRST = ("c_attn", "c_fc", "c_proj")
+"""Maps stored with the input first, whose channels are columns."""
 
 
 def int8_grid(tensor: Tensor) -> Tensor:
@@ -42,10 +44,15 @@ GRIDS: dict[str, Callable[[Tensor], Tensor]] = {"int8": int8_grid, "int4": int4_
 def quantized(state: State, grid: str) -> State:
     """Put the matrices of the layers on a grid, stored again as they were; embeddings and heads are left alone."""
     rounding = GRIDS[grid]
-    return {
-        name: rounding(tensor) if tensor.ndim == 2 and _inner(name) else tensor.clone()
-        for name, tensor in state.items()
-    }
+    rounded: State = {}
+    for name, tensor in state.items():
+        if tensor.ndim < 2 or not _inner(name):
+            rounded[name] = tensor.clone()
+        elif any(part in name for part in INPUT_FIRST):
+            rounded[name] = rounding(tensor.T).T.contiguous()
+        else:
+            rounded[name] = rounding(tensor.reshape(len(tensor), -1)).reshape(tensor.shape)
+    return rounded
 
 
 def cut(state: State, dtype: torch.dtype) -> State:

@@ -1,4 +1,4 @@
-"""Symmetries: which axes of which tensors can be permuted or rescaled together without changing what a model computes."""
+"""Symmetries: which axes of which tensors can be permuted or rescaled without changing what a model computes."""
 
 from __future__ import annotations
 

@@ -34,6 +34,12 @@ def published(name: str) -> str:
     return name
 
 
+def published_adapter(state: State) -> State:
+    """An adapter's tensors under the names that they have in published files."""
+    prefix = "base_model.model."
+    return {prefix + published(name.removeprefix(prefix)): tensor for name, tensor in state.items()}
+
+
 def write_model(
     directory: Path, state: State, config: Mapping[str, Any], *, card: str | None = None, form: str = "safetensors"
 ) -> None:
