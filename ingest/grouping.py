@@ -100,7 +100,8 @@ def _sets(items: Sequence[StoredFile]) -> tuple[WeightSet, ...]:
         if known or suffix in WEIGHT_SUFFIXES:
             weights.append(item)
     indexes = [item for item in items if item.base.endswith(INDEX_SUFFIX)]
-    return weight_sets(weights, indexes, formats)
+    taken = {item.base for item in (*weights, *indexes)}
+    return weight_sets(weights, indexes, formats, [item for item in items if item.base not in taken])
 
 
 def _format(item: StoredFile) -> str:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from graph_schema.errors import ModelLakeError
 from ingest.model_source import WeightSet
+from ingest.readers.onnx_file import is_external_data
 from ingest.readers.sharded import INDEX_SUFFIX, read_index, shard_key
 from ingest.stored_file import StoredFile
 
@@ -94,7 +95,10 @@ def stem(name: str) -> str:
 
 
 def weight_sets(
-    weights: Sequence[StoredFile], indexes: Sequence[StoredFile], formats: Mapping[str, str]
+    weights: Sequence[StoredFile],
+    indexes: Sequence[StoredFile],
+    formats: Mapping[str, str],
+    others: Sequence[StoredFile] = (),
 ) -> tuple[WeightSet, ...]:
     """Group the weight files of one folder into sets.
 
@@ -104,6 +108,8 @@ def weight_sets(
         Of one folder: files that hold tensors, and files named `*.index.json`.
     formats : mapping
         Format of each weight file by its name.
+    others : sequence of StoredFile
+        The remaining files of the folder, among which the external data of ONNX models lies.
 
     Returns
     -------
@@ -127,11 +133,19 @@ def weight_sets(
         key = shard_key(name)
         families[key[0] if key else name].append(item)
     groups += [(stem(name), tuple(sorted(items, key=lambda item: item.name))) for name, items in families.items()]
+    groups = [(name, (*files, *_external(files, formats, others))) for name, files in groups]
     sets = [
         WeightSet(component=name, files=files, format=next((formats[f.base] for f in files if f.base in formats), ""))
         for name, files in groups
     ]
     return tuple(sorted(sets, key=lambda item: (item.component, item.format, item.files[0].name)))
+
+
+def _external(
+    files: tuple[StoredFile, ...], formats: Mapping[str, str], others: Sequence[StoredFile]
+) -> list[StoredFile]:
+    first = files[0].base
+    return [item for item in others if formats.get(first) == "onnx" and is_external_data(item.base, first)]
 
 
 def component_names(sets: Sequence[WeightSet]) -> list[str]:

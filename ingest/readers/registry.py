@@ -9,7 +9,7 @@ from typing import Self
 
 from graph_schema.errors import FormatError, UnsupportedFormatError
 from ingest.blobs import Blob, read_bytes
-from ingest.readers import gguf_file, numpy_files, safetensors, torch_files
+from ingest.readers import gguf_file, numpy_files, onnx_file, safetensors, torch_files
 from ingest.readers.sharded import INDEX_SUFFIX, JoinedSource, check_against_index, read_index, shard_key
 from ingest.stored_file import StoredFile
 from ingest.tensors import TensorSource
@@ -64,6 +64,7 @@ FORMATS: tuple[Format, ...] = (
     Format(name="torch", matches=lambda head: torch_files.is_checkpoint(head.members), open=torch_files.open_torch_zip),
     Format(name="torch", matches=lambda head: torch_files.is_pickle(head.start), open=torch_files.open_torch_legacy),
     Format(name="numpy", matches=lambda head: head.start.startswith(numpy_files.MAGIC), open=numpy_files.open_npy),
+    Format(name="onnx", matches=lambda head: onnx_file.looks_like(head.start), open=onnx_file.OnnxSource),
     Format(name="numpy", matches=lambda head: numpy_files.is_npz(head.members), open=numpy_files.open_npz),
 )
 
@@ -145,6 +146,8 @@ def open_tensors(files: Sequence[StoredFile]) -> TensorSource:
         raise FormatError("no files to read weights from")
     index = next((item for item in files if item.base.endswith(INDEX_SUFFIX)), None)
     shards = [item for item in files if item is not index]
+    if len(shards) > 1 and any(onnx_file.is_external_data(item.base, shards[0].base) for item in shards[1:]):
+        return _open_onnx(shards[0], shards[1:])
     by_name = {item.base: item for item in shards}
     weight_map = read_index(index) if index is not None else {}
     if index is not None:
@@ -165,6 +168,17 @@ def open_tensors(files: Sequence[StoredFile]) -> TensorSource:
             check_against_index(joined, weight_map, index.name)
         stack.pop_all()
         return joined
+
+
+def _open_onnx(model: StoredFile, data: Sequence[StoredFile]) -> TensorSource:
+    with ExitStack() as stack:
+        blobs = [item.open() for item in (model, *data)]
+        for blob in blobs:
+            stack.callback(blob.close)
+        names = [item.base for item in data]
+        source = onnx_file.OnnxSource(blobs[0], dict(zip(names, blobs[1:], strict=True)))
+        stack.pop_all()
+        return source
 
 
 def check_complete(shards: Sequence[StoredFile]) -> None:
