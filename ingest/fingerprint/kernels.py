@@ -1,0 +1,390 @@
+"""The inner loops, compiled: statistics, multiset hash and sketch of one chunk of values.
+
+Everything here gives the same bits on every machine. Integers are exact. Floating-point sums have an explicit order,
+which is part of the fingerprint's definition (`docs/fingerprint.md`): four consecutive groups of `LANES` values are
+combined as (0 + 1) + (2 + 3) and added to `LANES` accumulators, the rest of a chunk goes value by value to the
+accumulator of its position modulo `LANES`, and the accumulators are added first to last. Nothing is compiled with
+fast-math, and LLVM fuses no multiplication with an addition unless asked to. No transcendental function is called.
+
+Numba takes half a second to import: import this module only where weights are read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import float32, njit, types, uint32
+from numba.extending import intrinsic
+
+from ingest.fingerprint.sampling import SKETCH_SIDE
+
+LANES = 256
+_TILE = 2048
+_STEP = 4 * LANES
+_PIECE = 4096
+
+# 64-bit constants of the mixing functions: digits of pi's fraction and SplitMix64's.
+_K1 = np.uint64(0x243F6A88)
+_C1 = np.uint64(0x9E3779B1)
+_K2 = np.uint64(0x85A308D3)
+_C2 = np.uint64(0x85EBCA77)
+_M1 = np.uint64(0xBF58476D1CE4E5B9)
+_M2 = np.uint64(0x94D049BB133111EB)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_SECOND_SEED = np.uint64(0x13198A2E03707344)
+_LOW = np.uint64(0xFFFFFFFF)
+_S27, _S30, _S31, _S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+
+
+@intrinsic
+def _as_float(typing_context: Any, bits: Any) -> Any:
+    """The float32 whose bits are a uint32; vectorises, as a view of an array inside a loop would not."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.FloatType())
+
+    return float32(uint32), generate
+
+
+@intrinsic
+def _as_bits(typing_context: Any, value: Any) -> Any:
+    """The bits of a float32 as a uint32."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return uint32(types.float32), generate
+
+
+_compiled = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
+_inline = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False, inline="always")
+
+
+@_inline
+def _splitmix(x):
+    x = (x ^ (x >> _S30)) * _M1
+    x = (x ^ (x >> _S27)) * _M2
+    return x ^ (x >> _S31)
+
+
+@_inline
+def _fold(x, key, multiplier):
+    # A 32 by 32 bit product, its two halves multiplied again: two vector multiplications for a value.
+    product = ((x ^ key) & _LOW) * multiplier
+    return product + (product & _LOW) * ((product >> _S32) ^ key)
+
+
+@_compiled
+def multiset32(bits):
+    """Two sums modulo 2**64 of mixed 32-bit values."""
+    first = np.uint64(0)
+    second = np.uint64(0)
+    for i in range(bits.size):
+        x = np.uint64(bits[i])
+        first += _fold(x, _K1, _C1)
+        second += _fold(x, _K2, _C2)
+    return first, second
+
+
+@_compiled
+def multiset64(bits):
+    """Two sums modulo 2**64 of mixed 64-bit values."""
+    first = np.uint64(0)
+    second = np.uint64(0)
+    for i in range(bits.size):
+        x = bits[i]
+        first += _splitmix(x + _GOLDEN)
+        second += _splitmix(x ^ _SECOND_SEED)
+    return first, second
+
+
+@_compiled
+def multiset_of_counts(counts):
+    """`multiset32` of values that are their own index, given how often each occurs."""
+    first = np.uint64(0)
+    second = np.uint64(0)
+    for i in range(counts.size):
+        count = np.uint64(counts[i])
+        if count != np.uint64(0):
+            x = np.uint64(i)
+            first += count * _fold(x, _K1, _C1)
+            second += count * _fold(x, _K2, _C2)
+    return first, second
+
+
+@_compiled
+def count16(words, rest, counts):
+    """Occurrences of each 16-bit pattern; `words` holds four of them each, `counts` is (2, 65536) and is added to.
+
+    Two tables, used in turn: increments of one entry in a row would wait for each other.
+    """
+    even = counts[0]
+    odd = counts[1]
+    mask = np.uint64(0xFFFF)
+    for i in range(words.size):
+        word = words[i]
+        even[word & mask] += np.uint32(1)
+        odd[(word >> np.uint64(16)) & mask] += np.uint32(1)
+        even[(word >> _S32) & mask] += np.uint32(1)
+        odd[word >> np.uint64(48)] += np.uint32(1)
+    for i in range(rest.size):
+        even[rest[i]] += np.uint32(1)
+
+
+@_compiled
+def count8(codes, counts):
+    """Occurrences of each byte, added to `counts` (4, 256)."""
+    full = codes.size & ~3
+    for i in range(0, full, 4):
+        counts[0, codes[i]] += np.uint32(1)
+        counts[1, codes[i + 1]] += np.uint32(1)
+        counts[2, codes[i + 2]] += np.uint32(1)
+        counts[3, codes[i + 3]] += np.uint32(1)
+    for i in range(full, codes.size):
+        counts[0, codes[i]] += np.uint32(1)
+
+
+@_inline
+def _half_exact(x):
+    # Adding 0.75 rounds to multiples of 2**-24, the spacing of half-precision subnormals.
+    bits = _as_bits(x)
+    size = bits & np.uint32(0x7FFFFFFF)
+    small = (x + np.float32(0.75)) - np.float32(0.75) == x
+    normal = (size <= np.uint32(0x477FE000)) & ((bits & np.uint32(0x1FFF)) == np.uint32(0))
+    return small if size < np.uint32(0x38800000) else normal
+
+
+@_compiled
+def patterns32(bits):
+    """Zeros, non-finite, exact in bfloat16, exact in float16, OR of the mantissas, least and greatest sort key.
+
+    A sort key orders finite float32 as signed integers. The greatest is below the least where no value is finite.
+    """
+    total_zeros = 0
+    total_odd = 0
+    total_brain = 0
+    total_half = 0
+    mantissa = np.uint32(0)
+    least = np.int32(0x7FFFFFFF)
+    greatest = np.int32(-0x80000000)
+    for begin in range(0, bits.size, _PIECE):
+        zeros = np.uint32(0)
+        odd = np.uint32(0)
+        brain = np.uint32(0)
+        half = np.uint32(0)
+        for i in range(begin, min(begin + _PIECE, bits.size)):
+            x = np.uint32(bits[i])
+            size = np.uint32(x & np.uint32(0x7FFFFFFF))
+            finite = size < np.uint32(0x7F800000)
+            zeros = np.uint32(zeros + np.uint32(size == np.uint32(0)))
+            odd = np.uint32(odd + np.uint32(not finite))
+            brain = np.uint32(brain + np.uint32(finite & ((x & np.uint32(0xFFFF)) == np.uint32(0))))
+            half = np.uint32(half + np.uint32(finite & _half_exact(_as_float(x))))
+            normal = finite & (size >= np.uint32(0x00800000))
+            mantissa = np.uint32(mantissa | (np.uint32(x & np.uint32(0x7FFFFF)) if normal else np.uint32(0)))
+            key = np.int32(np.int32(x) ^ np.int32(np.uint32(np.int32(x) >> np.int32(31)) & np.uint32(0x7FFFFFFF)))
+            low = key if finite else np.int32(0x7FFFFFFF)
+            high = key if finite else np.int32(-0x80000000)
+            least = low if low < least else least
+            greatest = high if high > greatest else greatest
+        total_zeros += zeros
+        total_odd += odd
+        total_brain += brain
+        total_half += half
+    return total_zeros, total_odd, total_brain, total_half, mantissa, least, greatest
+
+
+@_compiled
+def patterns64(values, bits):
+    """As `patterns32`, for float64; the extremes are values (infinite where none is finite)."""
+    zeros = 0
+    odd = 0
+    brain = 0
+    half = 0
+    mantissa = np.uint64(0)
+    least = np.inf
+    greatest = -np.inf
+    for i in range(bits.size):
+        x = values[i]
+        size = bits[i] & np.uint64(0x7FFFFFFFFFFFFFFF)
+        if size >= np.uint64(0x7FF0000000000000):
+            odd += 1
+            continue
+        zeros += x == 0.0
+        if size >= np.uint64(0x0010000000000000):
+            mantissa |= size & np.uint64(0xFFFFFFFFFFFFF)
+        single = np.float32(x)
+        if np.float64(single) == x:
+            brain += (_as_bits(single) & np.uint32(0xFFFF)) == np.uint32(0)
+            half += _half_exact(single)
+        least = min(least, x)
+        greatest = max(greatest, x)
+    return zeros, odd, brain, half, mantissa, least, greatest
+
+
+@_compiled
+def power_sums(values, shift):
+    """Sums of (x - shift) to the powers 1 to 4 and of |x| over the finite values, in float64; in that order, (5,)."""
+    lanes = np.zeros((5, LANES), np.float64)
+    s1, s2, s3, s4, s5 = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
+    full = values.size - values.size % _STEP
+    for begin in range(0, full, _STEP):
+        for j in range(LANES):
+            x0 = np.float64(values[begin + j])
+            x1 = np.float64(values[begin + j + LANES])
+            x2 = np.float64(values[begin + j + 2 * LANES])
+            x3 = np.float64(values[begin + j + 3 * LANES])
+            f0 = x0 - x0 == 0.0
+            f1 = x1 - x1 == 0.0
+            f2 = x2 - x2 == 0.0
+            f3 = x3 - x3 == 0.0
+            d0 = x0 - shift if f0 else 0.0
+            d1 = x1 - shift if f1 else 0.0
+            d2 = x2 - shift if f2 else 0.0
+            d3 = x3 - shift if f3 else 0.0
+            a0 = abs(x0) if f0 else 0.0
+            a1 = abs(x1) if f1 else 0.0
+            a2 = abs(x2) if f2 else 0.0
+            a3 = abs(x3) if f3 else 0.0
+            q0 = d0 * d0
+            q1 = d1 * d1
+            q2 = d2 * d2
+            q3 = d3 * d3
+            s1[j] += (d0 + d1) + (d2 + d3)
+            s2[j] += (q0 + q1) + (q2 + q3)
+            s3[j] += (q0 * d0 + q1 * d1) + (q2 * d2 + q3 * d3)
+            s4[j] += (q0 * q0 + q1 * q1) + (q2 * q2 + q3 * q3)
+            s5[j] += (a0 + a1) + (a2 + a3)
+    for i in range(full, values.size):
+        x = np.float64(values[i])
+        if x - x == 0.0:
+            j = i % LANES
+            d = x - shift
+            q = d * d
+            s1[j] += d
+            s2[j] += q
+            s3[j] += q * d
+            s4[j] += q * q
+            s5[j] += abs(x)
+    sums = np.zeros(5, np.float64)
+    for k in range(5):
+        for j in range(LANES):
+            sums[k] += lanes[k, j]
+    return sums
+
+
+@_compiled
+def central_sums(counts, values):
+    """Count, mean, central sums of powers 2 to 4, sum of |x|: of finite values with their counts, in index order."""
+    n = 0
+    total = 0.0
+    absolute = 0.0
+    for i in range(counts.size):
+        x = values[i]
+        if counts[i] != 0 and x - x == 0.0:
+            n += counts[i]
+            total += counts[i] * x
+            absolute += counts[i] * abs(x)
+    mean = total / n if n else 0.0
+    m1 = 0.0
+    m2 = 0.0
+    m3 = 0.0
+    m4 = 0.0
+    for i in range(counts.size):
+        x = values[i]
+        if counts[i] != 0 and x - x == 0.0:
+            d = x - mean
+            q = d * d
+            m1 += counts[i] * d
+            m2 += counts[i] * q
+            m3 += counts[i] * (q * d)
+            m4 += counts[i] * (q * q)
+    return n, mean, m1, m2, m3, m4, absolute
+
+
+@_inline
+def _brain(bits, table):
+    single = np.uint32(bits) << np.uint32(16)
+    size = np.uint32(bits) & np.uint32(0x7FFF)
+    return _as_float(np.uint32(single if size < np.uint32(0x7F80) else np.uint32(0)))
+
+
+@_inline
+def _half(bits, table):
+    # The exponent is corrected by a multiplication, which is exact and makes subnormals normal.
+    size = np.uint32(bits) & np.uint32(0x7FFF)
+    sign = (np.uint32(bits) & np.uint32(0x8000)) << np.uint32(16)
+    kept = size if size < np.uint32(0x7C00) else np.uint32(0)
+    return _as_float(np.uint32((kept << np.uint32(13)) | sign)) * np.float32(2.0**112)
+
+
+@_inline
+def _looked_up(bits, table):
+    return table[bits]
+
+
+@_inline
+def _single(value, table):
+    return value if value - value == np.float32(0) else np.float32(0)
+
+
+@_inline
+def _double(value, table):
+    return value if value - value == 0.0 else 0.0
+
+
+def _sketch_kernel(load, accumulator):
+    """A sketch kernel for one storage dtype: `load` decodes a value and puts 0 for what is not finite."""
+
+    @njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
+    def sketch(values, rows, columns, first_row, first_column, row_seed, column_seed, table):
+        side = SKETCH_SIDE
+        result = np.zeros((side, side), np.float64)
+        slot_of = np.full(side, -1, np.int64)
+        bucket_of = np.empty(side, np.int64)
+        slots = 0
+        row_slot = np.empty(rows, np.int64)
+        row_sign = np.empty(rows, accumulator)
+        for i in range(rows):
+            hashed = _splitmix(row_seed + np.uint64(first_row + i + 1) * _GOLDEN)
+            bucket = np.int64(hashed >> np.uint64(60))
+            if slot_of[bucket] < 0:
+                slot_of[bucket] = slots
+                bucket_of[slots] = bucket
+                slots += 1
+            row_slot[i] = slot_of[bucket]
+            row_sign[i] = accumulator(1) if hashed & np.uint64(1) else accumulator(-1)
+        width = min(_TILE, columns)
+        sums = np.empty((slots, width), accumulator)
+        folded = np.empty((side, slots), np.float64)
+        folded[:] = 0.0
+        for left in range(0, columns, width):
+            span = min(width, columns - left)
+            sums[:] = accumulator(0)
+            for i in range(rows):
+                line = sums[row_slot[i]]
+                sign = row_sign[i]
+                start = i * columns + left
+                for j in range(span):
+                    line[j] += sign * load(values[start + j], table)
+            for j in range(span):
+                hashed = _splitmix(column_seed + np.uint64(first_column + left + j + 1) * _GOLDEN)
+                bucket = np.int64(hashed >> np.uint64(60))
+                sign = 1.0 if hashed & np.uint64(1) else -1.0
+                for k in range(slots):
+                    folded[bucket, k] += sign * np.float64(sums[k, j])
+        for k in range(slots):
+            for bucket in range(side):
+                result[bucket_of[k], bucket] = folded[bucket, k]
+        return result
+
+    return sketch
+
+
+sketch_brain = _sketch_kernel(_brain, np.float32)
+sketch_half = _sketch_kernel(_half, np.float32)
+sketch_table = _sketch_kernel(_looked_up, np.float32)
+sketch_single = _sketch_kernel(_single, np.float64)
+sketch_double = _sketch_kernel(_double, np.float64)

@@ -1,0 +1,268 @@
+"""One tensor of the pass: what is computed of each chunk, and how the chunks are put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_schema.fingerprint import TensorFingerprint
+from ingest.fingerprint import kernels
+from ingest.fingerprint.chunks import Chunk
+from ingest.fingerprint.plan import Extent
+from ingest.fingerprint.sampling import layer_free, sample, seed
+from ingest.fingerprint.statistics import Moments, bounded
+from ingest.fingerprint.values import WIDE, decode, half_table, small_float_table
+from ingest.tensors import STORAGE, TensorInfo
+
+_WORD = 1 << 64
+_SHIFT_SAMPLES = 1024
+
+
+@dataclass(slots=True)
+class Portion:
+    """What one chunk gave."""
+
+    counts: NDArray[np.uint32] | None = None
+    moments: Moments | None = None
+    multiset: tuple[int, int] = (0, 0)
+    zeros: int = 0
+    nonfinite: int = 0
+    bf16_exact: int = 0
+    f16_exact: int = 0
+    mantissa: int = 0
+    minimum: float = np.inf
+    maximum: float = -np.inf
+    sketch: NDArray[np.float64] | None = None
+
+
+class Measurement:
+    """Everything that is collected about one tensor.
+
+    `measure` is called for each chunk, from any thread; `collect` for each outcome, in the order of the chunks, from
+    one thread.
+    """
+
+    def __init__(self, tensor: TensorInfo, role: str, extent: Extent) -> None:
+        self.tensor, self.role = tensor, role
+        shape = tensor.shape
+        self.height = shape[0] if len(shape) > 1 else 1
+        self.width = (tensor.size // self.height if self.height else 0) if len(shape) > 1 else tensor.size
+        key = layer_free(role)
+        self._row_seed, self._column_seed = seed(key, "sketch rows"), seed(key, "sketch columns")
+        self.rows = sample(key, "rows", self.height, extent.rows)
+        self.columns = sample(key, "columns", self.width, extent.columns)
+        wide = tensor.dtype in WIDE
+        self.block = np.zeros((self.rows.size, self.columns.size), np.float64 if wide else np.float32)
+        self._side = extent.sketch
+        self._sketch = np.zeros((kernels.SKETCH_SIDE, kernels.SKETCH_SIDE))
+        self._itemsize = STORAGE[tensor.dtype].itemsize
+        patterns = 1 << (8 * self._itemsize) if self._itemsize < 4 else 0
+        self._counts = np.zeros(patterns, np.int64)
+        self._total = Portion(moments=Moments(), mantissa=0)
+
+    def measure(self, chunk: Chunk, stored: NDArray[np.generic]) -> Portion:
+        """Everything that one chunk gives; the sampled values go straight into the block, whose places are disjoint."""
+        self._sample(chunk, stored)
+        portion = self._narrow(stored) if self._itemsize < 4 else self._wide(stored)
+        if self._side:
+            portion.sketch = self._project(chunk, stored)
+        return portion
+
+    def collect(self, portion: Portion) -> None:
+        """Add what one chunk gave."""
+        total = self._total
+        if portion.counts is not None:
+            self._counts += portion.counts
+        if portion.moments is not None and total.moments is not None:
+            total.moments.add(portion.moments)
+        total.multiset = (
+            (total.multiset[0] + portion.multiset[0]) % _WORD,
+            (total.multiset[1] + portion.multiset[1]) % _WORD,
+        )
+        total.zeros += portion.zeros
+        total.nonfinite += portion.nonfinite
+        total.bf16_exact += portion.bf16_exact
+        total.f16_exact += portion.f16_exact
+        total.mantissa |= portion.mantissa
+        total.minimum = min(total.minimum, portion.minimum)
+        total.maximum = max(total.maximum, portion.maximum)
+        if portion.sketch is not None:
+            self._sketch += portion.sketch
+
+    def finish(self, content: str) -> TensorFingerprint:
+        """The record, once every chunk is collected."""
+        if self._itemsize < 4:
+            self._read_counts()
+        total = self._total
+        moments = total.moments or Moments()
+        if total.minimum == total.maximum:
+            # Rounding would leave a trace of variance in a constant tensor.
+            moments.mean, moments.m2, moments.m3, moments.m4 = total.minimum, 0.0, 0.0, 0.0
+        empty = not moments.count
+        fold = kernels.SKETCH_SIDE // self._side if self._side else 1
+        sketch = self._sketch.reshape(self._side, fold, self._side, fold).sum(axis=(1, 3)) if self._side else None
+        return TensorFingerprint(
+            name=self.tensor.name,
+            role=self.role,
+            shape=tuple(self.tensor.shape),
+            dtype=self.tensor.dtype,
+            content=content,
+            multiset=b"".join(word.to_bytes(8, "little") for word in total.multiset).hex(),
+            size=self.tensor.size,
+            zeros=total.zeros,
+            nonfinite=total.nonfinite,
+            mean=bounded(moments.mean),
+            variance=moments.variance,
+            skewness=moments.skewness,
+            kurtosis=moments.kurtosis,
+            minimum=0.0 if empty else total.minimum,
+            maximum=0.0 if empty else total.maximum,
+            l1=bounded(moments.absolute),
+            l2=moments.l2,
+            bf16_exact=total.bf16_exact,
+            f16_exact=total.f16_exact,
+            mantissa_bits=total.mantissa.bit_length() and 52 - _trailing_zeros(total.mantissa),
+            levels=levels(self.block),
+            rows=self.rows,
+            columns=self.columns,
+            block=self.block,
+            sketch=np.zeros((0, 0), np.float32) if sketch is None else _single(sketch),
+        )
+
+    def _sample(self, chunk: Chunk, stored: NDArray[np.generic]) -> None:
+        top, bottom = np.searchsorted(self.rows, (chunk.first_row, chunk.first_row + chunk.rows))
+        left, right = np.searchsorted(self.columns, (chunk.first_column, chunk.first_column + chunk.columns))
+        if top < bottom and left < right:
+            rows = self.rows[top:bottom] - chunk.first_row
+            columns = self.columns[left:right] - chunk.first_column
+            values = decode(self.tensor.dtype, stored.reshape(chunk.rows, chunk.columns)[np.ix_(rows, columns)])
+            self.block[top:bottom, left:right] = np.where(np.isnan(values), np.float32(np.nan), values)
+
+    def _narrow(self, stored: NDArray[np.generic]) -> Portion:
+        """One or two bytes a value: counting every pattern says everything else, exactly."""
+        if self._itemsize == 1:
+            counts = np.zeros((4, 256), np.uint32)
+            kernels.count8(stored.view(np.uint8), counts)
+        else:
+            counts = np.zeros((2, 65536), np.uint32)
+            bits = _aligned(stored).view(np.uint16)
+            full = bits.size & ~3
+            kernels.count16(bits[:full].view(np.uint64), bits[full:], counts)
+        return Portion(counts=counts.sum(axis=0, dtype=np.uint32))
+
+    def _read_counts(self) -> None:
+        counts, total, dtype = self._counts, self._total, self.tensor.dtype
+        values = half_table(dtype)
+        seen = np.flatnonzero(counts)
+        first, second = kernels.multiset_of_counts(counts)
+        total.multiset = (int(first), int(second))
+        n, mean, m1, m2, m3, m4, absolute = kernels.central_sums(counts, values)
+        total.moments = Moments.around(0.0, n, m1, m2, m3, m4, absolute)
+        total.moments.mean += mean
+        sizes = counts[seen]
+        zeros, odd, brain, half, mantissa, extremes = _pattern_facts(values[seen])
+        total.zeros, total.nonfinite = int(sizes[zeros].sum()), int(sizes[odd].sum())
+        total.bf16_exact, total.f16_exact = int(sizes[brain].sum()), int(sizes[half].sum())
+        total.mantissa = mantissa
+        total.minimum, total.maximum = extremes
+
+    def _wide(self, stored: NDArray[np.generic]) -> Portion:
+        dtype = self.tensor.dtype
+        bits = _aligned(stored)
+        if dtype == "F32":
+            first, second = kernels.multiset32(bits.view(np.uint32))
+            zeros, odd, brain, half, mantissa, least, greatest = kernels.patterns32(bits.view(np.uint32))
+            values = bits.view(np.float32)
+            minimum, maximum = (_of_key(least), _of_key(greatest)) if greatest >= least else (np.inf, -np.inf)
+            mantissa = int(mantissa) << 29
+        else:
+            if self._itemsize == 4:
+                first, second = kernels.multiset32(bits.view(np.uint32))
+            else:
+                first, second = kernels.multiset64(bits.view(np.uint64))
+            values = np.ascontiguousarray(decode(dtype, bits), np.float64)
+            zeros, odd, brain, half, mantissa, minimum, maximum = kernels.patterns64(values, values.view(np.uint64))
+        shift = _middle(values)
+        sums = kernels.power_sums(values, shift)
+        return Portion(
+            moments=Moments.around(shift, values.size - odd, *(float(value) for value in sums)),
+            multiset=(int(first), int(second)),
+            zeros=int(zeros),
+            nonfinite=int(odd),
+            bf16_exact=int(brain),
+            f16_exact=int(half),
+            mantissa=int(mantissa),
+            minimum=float(minimum),
+            maximum=float(maximum),
+        )
+
+    def _project(self, chunk: Chunk, stored: NDArray[np.generic]) -> NDArray[np.float64]:
+        dtype, table = self.tensor.dtype, np.zeros(1, np.float32)
+        kernel, values = kernels.sketch_single, _aligned(stored)
+        if dtype == "BF16":
+            kernel, values = kernels.sketch_brain, values.view(np.uint16)
+        elif dtype == "F16":
+            kernel, values = kernels.sketch_half, values.view(np.uint16)
+        elif dtype in ("F8_E4M3", "F8_E5M2"):
+            kernel, values = kernels.sketch_table, values.view(np.uint8)
+            table = np.nan_to_num(small_float_table(dtype), nan=0.0, posinf=0.0, neginf=0.0)
+        elif dtype in WIDE:
+            kernel, values = kernels.sketch_double, np.ascontiguousarray(decode(dtype, values))
+        elif dtype != "F32":
+            values = np.ascontiguousarray(decode(dtype, values))
+        seeds = np.uint64(self._row_seed), np.uint64(self._column_seed)
+        outcome: NDArray[np.float64] = kernel(
+            values, chunk.rows, chunk.columns, chunk.first_row, chunk.first_column, *seeds, table
+        )
+        return outcome
+
+
+def levels(block: NDArray[np.floating]) -> int:
+    """Median (the lower one) over the rows of a block of the number of distinct values in a row; 0 without a block."""
+    if not block.size:
+        return 0
+    ordered = np.sort(block, axis=1)
+    distinct = 1 + (ordered[:, 1:] != ordered[:, :-1]).sum(axis=1)
+    return int(np.sort(distinct)[(len(distinct) - 1) // 2])
+
+
+def _pattern_facts(values: NDArray[np.float64]) -> tuple[object, ...]:
+    """Of each value that occurs: is it zero, non-finite, on the grids; of all: the OR of mantissas, the extremes."""
+    finite = np.isfinite(values)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        single = values.astype(np.float32)
+        brain = finite & ((single.view(np.uint32) & np.uint32(0xFFFF)) == 0)
+        half = finite & (values.astype(np.float16).astype(np.float64) == values)
+    mantissas = values[finite].view(np.uint64) & np.uint64((1 << 52) - 1)
+    kept = values[finite]
+    extremes = (float(kept.min()), float(kept.max())) if kept.size else (np.inf, -np.inf)
+    return values == 0, ~finite, brain, half, int(np.bitwise_or.reduce(mantissas, initial=np.uint64(0))), extremes
+
+
+def _middle(values: NDArray[np.floating]) -> float:
+    """A number near the mean, to take differences from: the mean of evenly spaced finite values, added in order."""
+    spaced = values[:: max(1, values.size // _SHIFT_SAMPLES)].tolist()
+    kept = [value for value in spaced if value - value == 0.0]
+    middle = sum(kept) / len(kept) if kept else 0.0
+    return middle if abs(middle) < np.inf else 0.0
+
+
+def _of_key(key: int) -> float:
+    bits = int(key) if key >= 0 else int(key) ^ 0x7FFFFFFF
+    return float(np.array([bits & 0xFFFFFFFF], np.uint32).view(np.float32)[0])
+
+
+def _trailing_zeros(mantissa: int) -> int:
+    return (mantissa & -mantissa).bit_length() - 1
+
+
+def _single(sketch: NDArray[np.float64]) -> NDArray[np.float32]:
+    largest = float(np.finfo(np.float32).max)
+    return np.clip(np.nan_to_num(sketch, posinf=largest, neginf=-largest), -largest, largest).astype(np.float32)
+
+
+def _aligned(stored: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The values in one piece at an address fit for wider words."""
+    return np.ascontiguousarray(stored) if stored.ctypes.data % 8 == 0 else stored.copy()
