@@ -42,7 +42,6 @@ def check(file: Path, arrays: dict[str, np.ndarray]) -> None:
 @pytest.mark.parametrize("raw", [True, False])
 def test_values_within_the_file(tmp_path: Path, raw: bool) -> None:
     arrays = ARRAYS if raw else {name: ARRAYS[name] for name in ("float", "int64")}
-    make_tensor = onnx.helper.make_tensor
     tensors = [
         onnx.numpy_helper.from_array(array, name)
         if raw

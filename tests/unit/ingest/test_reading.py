@@ -87,7 +87,7 @@ def test_a_gguf_header_claims_its_base(tmp_path: Path) -> None:
     writer = gguf.GGUFWriter(file, "llama")
     writer.add_base_model_count(1)
     writer.add_base_model_repo_url(0, "https://huggingface.co/org/base")
-    writer.add_datasets(["imdb"])
+    writer.add_array("general.datasets", ["imdb"])
     packed = gguf.quants.quantize(np.ones((2, 64), np.float32), gguf.GGMLQuantizationType.Q8_0)
     writer.add_tensor("w", packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
     writer.write_header_to_file()
