@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from graph_schema.derivation import Derivation
 from graph_schema.errors import InputError
@@ -93,7 +94,7 @@ def infer(
         (item for item in fingerprints if item.kind != VersionKind.ADAPTER and item.tensors),
         key=lambda item: item.version,
     )
-    for one, two in zip(members, members[1:], strict=False):
+    for one, two in pairwise(members):
         if one.version == two.version:
             raise InputError("two fingerprints have one id", where=one.version, remedy="give each version once")
     fitted = calibration or default_calibration()

@@ -1,0 +1,89 @@
+"""BibTeX: one entry a version, so that a paper can cite a model and all it was made from.
+
+BibTeX has no entry type for models and no field for descent: versions are `@software` (biblatex; plain BibTeX styles
+take it for `@misc`), and what a version was derived from stands in its `note`, with the keys of its parents.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from pybtex.database import BibliographyData, Entry, Person
+
+from graph_schema.labels import Basis, VersionKind
+from graph_schema.lineage_graph import LineageEdge, LineageGraph, LineageNode
+
+# What the writer leaves alone; it escapes % & $ # and _ by itself.
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+
+
+def bibtex(graph: LineageGraph) -> str:
+    """Entries of all versions of a graph, the focus first, then in the graph's order.
+
+    Returns
+    -------
+    str
+        BibTeX. Keys are made of the names and are unique; the year is left out, since weights carry no date.
+
+    Examples
+    --------
+    >>> print(bibtex(LineageGraph(focus="", nodes=(LineageNode(id="ab" * 20, name="org/model"),), edges=())).split()[0])
+    @software{org-model,
+    """
+    nodes = sorted(graph.nodes, key=lambda node: node.id != graph.focus)
+    keys = _keys(nodes)
+    entries = {keys[node.id]: _entry(node, list(graph.parents(node.id)), keys) for node in nodes}
+    text: str = BibliographyData(entries=entries).to_string("bibtex")
+    return text
+
+
+def _entry(node: LineageNode, parents: list[LineageEdge], keys: dict[str, str]) -> Entry:
+    fields = [("title", "{" + _escaped(node.name) + "}")]
+    notes = []
+    if node.kind is VersionKind.GHOST:
+        notes.append("named as a parent, weights not seen")
+    else:
+        fields.append(("version", node.id[:12]))
+        notes.append(f"weights {node.id}")
+    notes += [_descent(edge, keys) for edge in parents]
+    also = [model for model in node.models if model != node.name]
+    if also:
+        notes.append("also published as " + ", ".join(also))
+    if node.license:
+        notes.append(f"license {node.license}")
+    fields.append(("note", _escaped("; ".join(notes))))
+    persons = {}
+    if "/" in node.name:
+        organization = node.name.split("/", 1)[0]
+        # Braces keep a name with blanks from being taken for first and last names.
+        persons["author"] = [Person("{" + _escaped(organization) + "}")]
+    return Entry("software", fields=fields, persons=persons)
+
+
+def _descent(edge: LineageEdge, keys: dict[str, str]) -> str:
+    sure = "declared" if edge.basis is Basis.DECLARED else f"inferred from the weights, {edge.confidence:.0%}"
+    share = "" if edge.weight is None else f" with weight {edge.weight:.3g}"
+    return f"{edge.relation.lower().replace('_', ' ')} {keys[edge.parent]}{share} ({sure})"
+
+
+def _keys(nodes: list[LineageNode]) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    for node in nodes:
+        plain = unicodedata.normalize("NFKD", node.name).encode("ascii", "ignore").decode()
+        base = re.sub(r"[^A-Za-z0-9.]+", "-", plain).strip("-") or "model"
+        key, count = base, 2
+        while key in keys.values():
+            key, count = f"{base}-{count}", count + 1
+        keys[node.id] = key
+    return keys
+
+
+def _escaped(text: str) -> str:
+    return "".join(_SPECIAL.get(character, character) for character in text.replace("\n", " "))

@@ -1,0 +1,94 @@
+"""Infer: fingerprints of the versions in the store, to derivations written beside the claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cypher.store import Store
+from graph_schema.errors import ModelLakeError
+from graph_schema.fingerprint import Fingerprint
+from graph_schema.graph import Rows
+from graph_schema.labels import VersionKind
+from ingest.fingerprint.file import read_fingerprint
+from lineage.inference import LEAST_CONFIDENCE, Inference, infer
+from modellake.ingestion import Problem
+from modellake.resolution import resolve_ghosts
+from modellake.settings import Settings
+
+EVERY = 1_000_000
+"""Versions or edges read at most; the embedded engine cannot sort under a larger limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferSummary:
+    """What an inference did.
+
+    Attributes
+    ----------
+    inference : Inference
+    versions : int
+        Number of versions compared.
+    problems : tuple of Problem
+        Versions left out, and why.
+    """
+
+    inference: Inference
+    versions: int
+    problems: tuple[Problem, ...]
+
+
+def infer_lineage(
+    store: Store,
+    settings: Settings,
+    *,
+    weights_only: bool = False,
+    least_confidence: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> InferSummary:
+    """Infer the lineage of all versions in the store, in place of what was inferred before.
+
+    Parameters
+    ----------
+    store : Store
+    settings : Settings
+    weights_only : bool
+        Leave the claims as they are: neither read them nor resolve the ghosts they name.
+    least_confidence : float, optional
+        Edges less sure than this become abstentions.
+    progress : callable, optional
+        Called with the number of families done and their total.
+
+    Returns
+    -------
+    InferSummary
+        Written in one transaction: the old inferences go as the new ones come.
+    """
+    if not weights_only:
+        resolve_ghosts(store)
+    fingerprints, problems = _fingerprints(store, settings)
+    least = LEAST_CONFIDENCE if least_confidence is None else least_confidence
+    found = infer(fingerprints, least_confidence=least, progress=progress)
+    rows = Rows()
+    for derivation in found.derivations:
+        rows += derivation.rows()
+    stale = sorted({str(row["edit"]) for row in store.query("inferred_edges", limit=EVERY)})
+    store.replace(stale, rows)
+    return InferSummary(inference=found, versions=len(fingerprints), problems=tuple(problems))
+
+
+def _fingerprints(store: Store, settings: Settings) -> tuple[list[Fingerprint], list[Problem]]:
+    found, problems = [], []
+    for row in store.query("all_versions", limit=EVERY):
+        if row["kind"] == VersionKind.GHOST:
+            continue
+        path = settings.fingerprint(str(row["version"]))
+        try:
+            if path.is_file():
+                found.append(read_fingerprint(path))
+                continue
+            error = ModelLakeError(f"no fingerprint of {row['name']}", where=str(path), remedy="ingest the model again")
+        except ModelLakeError as caught:
+            error = caught
+        problems.append(Problem(location=str(row["name"]), error=error))
+    return found, problems

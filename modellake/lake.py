@@ -1,0 +1,201 @@
+"""The lake: every use case behind one class, which is also the public Python API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from cypher.lineage_reading import find_versions, read_edit, read_lineage, read_whole_lineage
+from cypher.store import Backend, Store, Table
+from graph_schema.errors import NameConflictError, UnknownNameError
+from graph_schema.labels import Basis, Relation
+from graph_schema.lineage_graph import EditDetail, LineageGraph, LineageNode
+from lineage.reconciliation import Finding, reconcile
+from modellake.settings import Settings
+
+if TYPE_CHECKING:
+    from modellake.inferring import InferSummary
+    from modellake.ingestion import IngestProgress, IngestSummary
+
+WHOLE = 100_000
+
+
+class Lake:
+    """A lake of models: its store, its fingerprints, and everything that can be asked of them.
+
+    Parameters
+    ----------
+    directory : Path or str, optional
+        Where the embedded store, the fingerprints and the journal lie; `MODELLAKE_DIRECTORY` or `.modellake` by
+        default.
+    store : str, optional
+        URL of a Neo4j server; `MODELLAKE_STORE`, or the embedded store by default.
+
+    Examples
+    --------
+    >>> with Lake("lake/.modellake") as lake:  # doctest: +SKIP
+    ...     lake.ingest(["lake"])
+    ...     lake.infer()
+    ...     print(lake.export("org/model", "bibtex"))
+    """
+
+    def __init__(self, directory: Path | str | None = None, *, store: str | None = None) -> None:
+        self.settings = Settings.of(directory, store)
+        self._opened: Store | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store; a closed lake opens it again when asked."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def backend(self) -> Backend:
+        """Name and version of the database behind the store."""
+        return self._store.backend
+
+    @property
+    def _store(self) -> Store:
+        if self._opened is None:
+            self._opened = Store.open(self.settings.store, directory=self.settings.database)
+        return self._opened
+
+    def ingest(
+        self,
+        paths: Sequence[Path | str],
+        *,
+        workers: int | None = None,
+        progress: IngestProgress | None = None,
+    ) -> IngestSummary:
+        """Read models into the store, see `modellake.ingestion.ingest`."""
+        from modellake.ingestion import ingest
+
+        return ingest(self._store, self.settings, [Path(path) for path in paths], workers=workers, progress=progress)
+
+    def infer(
+        self,
+        *,
+        weights_only: bool = False,
+        least_confidence: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> InferSummary:
+        """Infer the lineage of everything in the store, see `modellake.inferring.infer_lineage`."""
+        from modellake.inferring import infer_lineage
+
+        return infer_lineage(
+            self._store,
+            self.settings,
+            weights_only=weights_only,
+            least_confidence=least_confidence,
+            progress=progress,
+        )
+
+    def find(self, text: str, *, limit: int = 20) -> tuple[LineageNode, ...]:
+        """Versions by a part of their name, id or model, best match first."""
+        return find_versions(self._store, text, limit)
+
+    def resolve(self, name: str) -> LineageNode:
+        """The one version that a name means: a version's id (or its beginning), a model's id, or its last part.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing has that name; the nearest names are given.
+        NameConflictError
+            If several versions have.
+        """
+        found = self.find(name, limit=50)
+        exact = [node for node in found if name in (node.id, node.name, *node.models)]
+        last = [node for node in found if name in {model.rsplit("/", 1)[-1] for model in (node.name, *node.models)}]
+        begun = [node for node in found if len(name) >= 6 and node.id.startswith(name)]
+        for matches in (exact, last, begun):
+            if len(matches) == 1:
+                return matches[0]
+            if matches:
+                listed = ", ".join(f"{node.id[:12]} ({node.name})" for node in matches[:5])
+                raise NameConflictError(
+                    f"{len(matches)} versions are called {name!r}", remedy=f"give the id of one: {listed}"
+                )
+        near = ", ".join(node.name for node in found[:5])
+        raise UnknownNameError(
+            f"no model or version is called {name!r}",
+            remedy=f"near it: {near}" if near else "modellake find looks for one",
+        )
+
+    def lineage(
+        self,
+        model: str,
+        *,
+        up: int = 1,
+        down: int = 1,
+        min_confidence: float = 0.0,
+        relations: Collection[Relation] | None = None,
+        basis: Basis | None = None,
+    ) -> LineageGraph:
+        """The versions around one, and the edges between them, see `cypher.lineage_reading.read_lineage`."""
+        return read_lineage(
+            self._store,
+            self.resolve(model).id,
+            up=up,
+            down=down,
+            min_confidence=min_confidence,
+            relations=relations,
+            basis=basis,
+        )
+
+    def whole_lineage(self, *, limit: int = WHOLE) -> LineageGraph:
+        """Every version, up to `limit` of them by name, and the edges between those."""
+        return read_whole_lineage(self._store, limit)
+
+    def edit(self, edit_id: str) -> EditDetail:
+        """What stands behind an edge, its evidence strongest first."""
+        return read_edit(self._store, edit_id)
+
+    def query(
+        self,
+        cypher: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = 30,
+        limit: int = 1000,
+    ) -> Table:
+        """Run a read-only Cypher query, see `cypher.store.Store.cypher`."""
+        return self._store.cypher(cypher, parameters, timeout_s=timeout_s, limit=limit)
+
+    def statistics(self) -> list[dict[str, Any]]:
+        """How many nodes of each label and edges of each type there are."""
+        return self._store.query("statistics")
+
+    def findings(self, model: str | None = None) -> tuple[Finding, ...]:
+        """Claims held against the weights, for one model's version or for all."""
+        if model is None:
+            graph = self.whole_lineage()
+            return reconcile(graph.edges, {node.id: node.name for node in graph.nodes})
+        graph = self.lineage(model, up=1, down=0)
+        edges = graph.parents(graph.focus)
+        return reconcile(edges, {node.id: node.name for node in graph.nodes})
+
+    def export(self, model: str, format: str, *, up: int = 10, down: int = 0) -> str:
+        """Lineage of a model in another vocabulary, as text.
+
+        Parameters
+        ----------
+        model : str
+        format : str
+            A key of `graph_schema.formats.FORMATS`.
+        up, down : int
+            How far to go; ancestors only by default, since those are what a citation owes.
+        """
+        from graph_schema.formats import render
+
+        return render(self.lineage(model, up=up, down=down), format)
