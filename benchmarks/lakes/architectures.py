@@ -97,19 +97,20 @@ class Architecture:
         return kind(config).eval()  # type: ignore[no-any-return]
 
 
-def _windows(source: str, rng: np.random.Generator, length: int, size: int = BATCH) -> Tensor:
+def windows(source: str, rng: np.random.Generator, length: int, size: int = BATCH) -> Tensor:
+    """Token windows (size, length) from random places of a text source."""
     content = text(source)
     starts = rng.integers(0, len(content) - length, size)
     return torch.from_numpy(content[starts[:, None] + np.arange(length)].astype(np.int64))
 
 
 def _causal(source: str, rng: np.random.Generator) -> dict[str, Tensor]:
-    tokens = _windows(source, rng, WINDOW)
+    tokens = windows(source, rng, WINDOW)
     return {"input_ids": tokens, "labels": tokens}
 
 
 def _masked(source: str, rng: np.random.Generator) -> dict[str, Tensor]:
-    tokens = _windows(source, rng, WINDOW)
+    tokens = windows(source, rng, WINDOW)
     hidden = torch.from_numpy(rng.random(tokens.shape) < 0.2)
     return {
         "input_ids": tokens.masked_fill(hidden, MASK),
@@ -118,7 +119,7 @@ def _masked(source: str, rng: np.random.Generator) -> dict[str, Tensor]:
 
 
 def _continued(source: str, rng: np.random.Generator) -> dict[str, Tensor]:
-    tokens = _windows(source, rng, WINDOW)
+    tokens = windows(source, rng, WINDOW)
     return {"input_ids": tokens[:, : WINDOW // 2], "labels": tokens[:, WINDOW // 2 :].contiguous()}
 
 
@@ -131,7 +132,7 @@ def _topic(source: str, rng: np.random.Generator, *, end: int | None = None) -> 
     """Tell a source's text from two others; `end` closes each window where the head reads the last token."""
     topics = (source, "words/30", "source/idlelib")
     labels = rng.integers(0, len(topics), BATCH)
-    rows = [_windows(topics[label], rng, WINDOW, 1) for label in labels]
+    rows = [windows(topics[label], rng, WINDOW, 1) for label in labels]
     tokens = torch.cat(rows)
     if end is not None:
         tokens[:, -1] = end

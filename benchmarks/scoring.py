@@ -1,0 +1,261 @@
+"""Scoring a predicted lineage against the truth of a lake.
+
+The prediction is plain data, so that anything can be scored. What counts:
+
+- An exact duplicate and its original are one: either name stands for both, and edges between them are ignored.
+- *Parent accuracy* is over the children with one true parent that is in the lake; right means that the surest predicted
+  parent is that one, in that direction. *Edge type accuracy* is over those that are right.
+- Merges are scored apart: precision over all predicted `MERGED_FROM` edges, recall over the true constituents. The base
+  that task vectors start from is allowed but not asked for.
+- Children of a ghost have no right parent in the lake: abstaining, or naming an ancestor, is fine; else it is wrong.
+- Families from one initialisation are no strangers: edges between them are counted apart from those between
+  independent families.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.lakes.truth import TrueEdge, Truth
+from graph_schema.labels import Relation
+
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictedEdge:
+    """One predicted edge from child to parent, with the confidence that it is true."""
+
+    child: str
+    parent: str
+    relation: Relation
+    weight: float | None = None
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Right ones out of all; `value` is NaN where there is nothing to count."""
+
+    right: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The share itself."""
+        return self.right / self.total if self.total else float("nan")
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} ({self.right}/{self.total})" if self.total else "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """How well a prediction fits the truth.
+
+    Attributes
+    ----------
+    parents : Share
+        Directed parent accuracy over single-parent edges.
+    parents_by_relation : mapping of Relation to Share
+        The same by the true relation.
+    undirected : Share
+        Single-parent edges predicted in either direction.
+    edge_types : Share
+        Right relation among right parents.
+    roots : Share
+        Roots that were given no parent.
+    merge_precision, merge_recall : Share
+    coefficient_error : float
+        Mean absolute error of merge weights, where both are stated; NaN where none are.
+    strangers : int
+        Predicted edges between independent families.
+    cousins : int
+        Predicted edges between families from one initialisation.
+    ghosts : mapping
+        What was predicted for children of ghosts: `abstained`, `ancestor` or `other`.
+    calibration_error : float
+        Expected calibration error over all predicted edges, ten equal bins; NaN without predictions.
+    wrong : tuple of (child, true parent, predicted parent or None)
+        Single-parent children that were got wrong, for people.
+    """
+
+    parents: Share
+    parents_by_relation: Mapping[Relation, Share]
+    undirected: Share
+    edge_types: Share
+    roots: Share
+    merge_precision: Share
+    merge_recall: Share
+    coefficient_error: float
+    strangers: int
+    cousins: int
+    ghosts: Mapping[str, int]
+    calibration_error: float
+    wrong: tuple[tuple[str, str, str | None], ...]
+
+
+def score(predicted: Iterable[PredictedEdge], truth: Truth) -> Score:
+    """Score a predicted set of edges.
+
+    Raises
+    ------
+    ValueError
+        If an edge names a model that the truth does not know or that is not in the lake.
+    """
+    canon = _canon(truth)
+    present = {canon[model.name] for model in truth.models if model.present}
+    edges = _canonical(predicted, canon, present)
+    true_edges = [(canon[edge.child], canon[edge.parent], edge) for edge in truth.edges]
+    pairs = {(child, parent) for child, parent, _ in true_edges}
+    parents_of: dict[str, list[TrueEdge]] = defaultdict(list)
+    for child, _, edge in true_edges:
+        parents_of[child].append(edge)
+    by_child: dict[str, list[PredictedEdge]] = defaultdict(list)
+    for edge in edges:
+        by_child[edge.child].append(edge)
+    ancestors = _ancestors(pairs)
+
+    either = {frozenset((edge.child, edge.parent)) for edge in edges}
+    right, total = Counter[Relation](), Counter[Relation]()
+    undirected = typed = roots = roots_free = 0
+    ghosts = Counter[str](abstained=0, ancestor=0, other=0)
+    wrong: list[tuple[str, str, str | None]] = []
+    for child in sorted(present):
+        true = parents_of.get(child, [])
+        best = max(by_child.get(child, []), key=lambda edge: edge.confidence, default=None)
+        if not true:
+            roots += 1
+            roots_free += best is None
+        elif len(true) > 1:
+            continue
+        elif (parent := canon[true[0].parent]) not in present:
+            ghosts[_ghost_outcome(best, ancestors[child])] += 1
+        else:
+            relation = true[0].relation
+            total[relation] += 1
+            undirected += frozenset((child, parent)) in either
+            if best is not None and best.parent == parent:
+                right[relation] += 1
+                typed += best.relation is relation
+            else:
+                wrong.append((child, parent, None if best is None else best.parent))
+    precision, recall, error = _merges(edges, true_edges, present)
+    strangers, cousins = _between_families(edges, truth, canon)
+    return Score(
+        parents=Share(right=right.total(), total=total.total()),
+        parents_by_relation={key: Share(right=right[key], total=total[key]) for key in sorted(total)},
+        undirected=Share(right=undirected, total=total.total()),
+        edge_types=Share(right=typed, total=right.total()),
+        roots=Share(right=roots_free, total=roots),
+        merge_precision=precision,
+        merge_recall=recall,
+        coefficient_error=error,
+        strangers=strangers,
+        cousins=cousins,
+        ghosts=dict(ghosts),
+        calibration_error=expected_calibration_error(
+            [(edge.confidence, (edge.child, edge.parent) in pairs) for edge in edges]
+        ),
+        wrong=tuple(wrong),
+    )
+
+
+def expected_calibration_error(outcomes: Sequence[tuple[float, bool]], *, bins: int = BINS) -> float:
+    """Mean gap between confidence and frequency over equal bins, weighted by their counts (Naeini et al. 2015).
+
+    Examples
+    --------
+    >>> expected_calibration_error([(0.75, True), (0.75, True), (0.75, True), (0.75, False)])
+    0.0
+    """
+    if not outcomes:
+        return float("nan")
+    groups: dict[int, list[tuple[float, bool]]] = defaultdict(list)
+    for confidence, true in outcomes:
+        groups[min(bins - 1, int(confidence * bins))].append((confidence, true))
+    gaps = (
+        abs(sum(confidence for confidence, _ in group) - sum(true for _, true in group)) for group in groups.values()
+    )
+    return sum(gaps) / len(outcomes)
+
+
+def _canon(truth: Truth) -> dict[str, str]:
+    canon = {model.name: model.name for model in truth.models}
+    for group in truth.duplicates:
+        canon |= dict.fromkeys(group, group[0])
+    return canon
+
+
+def _canonical(
+    predicted: Iterable[PredictedEdge], canon: Mapping[str, str], present: set[str]
+) -> tuple[PredictedEdge, ...]:
+    """Edges between canonical names, the surest of each pair; edges between duplicates fall out."""
+    surest: dict[tuple[str, str], PredictedEdge] = {}
+    for edge in predicted:
+        for name in (edge.child, edge.parent):
+            if canon.get(name) not in present:
+                raise ValueError(f"a predicted edge names {name!r}, which is not in the lake")
+        child, parent = canon[edge.child], canon[edge.parent]
+        known = surest.get((child, parent))
+        if child != parent and (known is None or edge.confidence > known.confidence):
+            surest[child, parent] = PredictedEdge(
+                child=child,
+                parent=parent,
+                relation=Relation(edge.relation),
+                weight=edge.weight,
+                confidence=edge.confidence,
+            )
+    return tuple(surest.values())
+
+
+def _ancestors(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    parents: dict[str, set[str]] = defaultdict(set)
+    for child, parent in pairs:
+        parents[child].add(parent)
+    found: dict[str, set[str]] = defaultdict(set)
+    for child in list(parents):
+        stack = [child]
+        while stack:
+            for parent in parents.get(stack.pop(), ()):
+                if parent not in found[child]:
+                    found[child].add(parent)
+                    stack.append(parent)
+    return found
+
+
+def _ghost_outcome(best: PredictedEdge | None, ancestors: set[str]) -> str:
+    if best is None:
+        return "abstained"
+    return "ancestor" if best.parent in ancestors else "other"
+
+
+def _merges(
+    edges: Iterable[PredictedEdge], true_edges: Iterable[tuple[str, str, TrueEdge]], present: set[str]
+) -> tuple[Share, Share, float]:
+    true = {(child, parent): edge for child, parent, edge in true_edges if edge.relation is Relation.MERGED_FROM}
+    asked = {pair for pair, edge in true.items() if edge.details.get("role") != "base" and present.issuperset(pair)}
+    found = {(edge.child, edge.parent): edge for edge in edges if edge.relation is Relation.MERGED_FROM}
+    errors = [
+        abs(edge.weight - weight)
+        for pair, edge in found.items()
+        if pair in true and (weight := true[pair].weight) is not None and edge.weight is not None
+    ]
+    return (
+        Share(right=len(found.keys() & true.keys()), total=len(found)),
+        Share(right=len(found.keys() & asked), total=len(asked)),
+        sum(errors) / len(errors) if errors else float("nan"),
+    )
+
+
+def _between_families(edges: Iterable[PredictedEdge], truth: Truth, canon: Mapping[str, str]) -> tuple[int, int]:
+    family = {canon[name]: number for number, entry in enumerate(truth.families) for name in entry.members}
+    strangers = cousins = 0
+    for edge in edges:
+        a, b = truth.families[family[edge.child]], truth.families[family[edge.parent]]
+        if a is not b:
+            cousins += a.initialisation == b.initialisation
+            strangers += a.initialisation != b.initialisation
+    return strangers, cousins
