@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -271,7 +272,7 @@ def _column(entry: Mapping[str, Any], body: memoryview) -> NDArray[Any]:
 def _index_arrays(ends: NDArray[np.int64], values: NDArray[np.int64], check: Any) -> list[NDArray[np.int64]]:
     bounds = [0, *ends.tolist()]
     check(bounds == sorted(bounds) and bounds[-1] == values.size, "indices out of order")
-    arrays = [values[begin:end].astype(np.int64, copy=False) for begin, end in zip(bounds, bounds[1:], strict=False)]
+    arrays = [values[begin:end].astype(np.int64, copy=False) for begin, end in pairwise(bounds)]
     check(all(a.size and a[0] >= 0 and bool((a[1:] > a[:-1]).all()) for a in arrays), "indices out of order")
     return arrays
 

@@ -9,6 +9,9 @@ fast-math, and LLVM fuses no multiplication with an addition unless asked to. No
 Numba takes half a second to import: import this module only where weights are read.
 """
 
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, call-arg, assignment, var-annotated, untyped-decorator"
+# Numba infers types from the arguments; annotations of scalars would claim what does not hold inside.
+
 from __future__ import annotations
 
 from typing import Any
@@ -16,14 +19,14 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import float32, njit, types, uint32
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from ingest.fingerprint.sampling import SKETCH_SIDE
 
 LANES = 256
-_TILE = 2048
+TILE = 4096
 _STEP = 4 * LANES
-_PIECE = 4096
+_PIECE = 4 * _STEP
 
 # 64-bit constants of the mixing functions: digits of pi's fraction and SplitMix64's.
 _K1 = np.uint64(0x243F6A88)
@@ -35,7 +38,7 @@ _M2 = np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _SECOND_SEED = np.uint64(0x13198A2E03707344)
 _LOW = np.uint64(0xFFFFFFFF)
-_S27, _S30, _S31, _S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+_S27, _S30, _S31, _S32, _S60 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32), np.uint64(60)
 
 
 @intrinsic
@@ -59,7 +62,7 @@ def _as_bits(typing_context: Any, value: Any) -> Any:
 
 
 _compiled = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
-_inline = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False, inline="always")
+_inline = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
 
 
 @_inline
@@ -147,58 +150,97 @@ def count8(codes, counts):
 
 
 @_inline
-def _half_exact(x):
-    # Adding 0.75 rounds to multiples of 2**-24, the spacing of half-precision subnormals.
-    bits = _as_bits(x)
-    size = bits & np.uint32(0x7FFFFFFF)
-    small = (x + np.float32(0.75)) - np.float32(0.75) == x
-    normal = (size <= np.uint32(0x477FE000)) & ((bits & np.uint32(0x1FFF)) == np.uint32(0))
-    return small if size < np.uint32(0x38800000) else normal
+def _grid_distance(size):
+    # 0 where a float32 (its bits without the sign) is exact in half precision. Adding 0.75 rounds to multiples of
+    # 2**-24, the spacing of half-precision subnormals; above them the 13 lowest bits of the mantissa decide.
+    x = _as_float(size)
+    rounded = _as_bits(np.float32(np.float32(x + np.float32(0.75)) - np.float32(0.75)))
+    small = np.uint32(rounded ^ size)
+    normal = np.uint32(size & np.uint32(0x1FFF))
+    distance = small if size < np.uint32(0x38800000) else normal
+    return distance if size <= np.uint32(0x477FE000) else np.uint32(1)
 
 
 @_compiled
-def patterns32(bits):
-    """Zeros, non-finite, exact in bfloat16, exact in float16, OR of the mantissas, least and greatest sort key.
+def _extremes32(bits, least, greatest):
+    for i in range(bits.size):
+        x = np.int32(bits[i])
+        key = np.int32(x ^ np.int32(np.uint32(x >> np.int32(31)) & np.uint32(0x7FFFFFFF)))
+        finite = np.uint32(np.uint32(bits[i]) & np.uint32(0x7FFFFFFF)) < np.uint32(0x7F800000)
+        least = min(least, key if finite else np.int32(0x7FFFFFFF))
+        greatest = max(greatest, key if finite else np.int32(-0x80000000))
+    return least, greatest
 
-    A sort key orders finite float32 as signed integers. The greatest is below the least where no value is finite.
+
+@_compiled
+def _counts32(bits):
+    # Every operation is cast back to 32 bits: left to itself Numba would widen it, at half the speed.
+    zeros = np.uint32(0)
+    odd = np.uint32(0)
+    brain = np.uint32(0)
+    mantissa = np.uint32(0)
+    for i in range(bits.size):
+        x = np.uint32(bits[i])
+        size = np.uint32(x & np.uint32(0x7FFFFFFF))
+        zeros = np.uint32(zeros + (np.uint32(1) if size == np.uint32(0) else np.uint32(0)))
+        infinite = size >= np.uint32(0x7F800000)
+        odd = np.uint32(odd + (np.uint32(1) if infinite else np.uint32(0)))
+        low = np.uint32(1) if infinite else np.uint32(x & np.uint32(0xFFFF))
+        brain = np.uint32(brain + (np.uint32(1) if low == np.uint32(0) else np.uint32(0)))
+        normal = np.uint32(size - np.uint32(0x00800000)) < np.uint32(0x7F000000)
+        mantissa = np.uint32(mantissa | (np.uint32(x & np.uint32(0x7FFFFF)) if normal else np.uint32(0)))
+    return zeros, odd, brain, mantissa
+
+
+@_compiled
+def _half32(bits):
+    half = np.uint32(0)
+    for i in range(bits.size):
+        distance = _grid_distance(np.uint32(np.uint32(bits[i]) & np.uint32(0x7FFFFFFF)))
+        half = np.uint32(half + (np.uint32(1) if distance == np.uint32(0) else np.uint32(0)))
+    return half
+
+
+@_compiled
+def measure32(bits, values, shift):
+    """Everything about float32 values but their sketch, piece by piece so that each is read from memory once.
+
+    Returns
+    -------
+    tuple
+        The two multiset sums; zeros, non-finite, exact in bfloat16, exact in float16; OR of the mantissas of normal
+        values; least and greatest sort key, which orders finite float32 as signed integers (the greatest is below the
+        least where no value is finite); and the sums of `power_sums`.
     """
-    total_zeros = 0
-    total_odd = 0
-    total_brain = 0
-    total_half = 0
+    first = np.uint64(0)
+    second = np.uint64(0)
+    zeros, odd, brain, half = 0, 0, 0, 0
     mantissa = np.uint32(0)
     least = np.int32(0x7FFFFFFF)
     greatest = np.int32(-0x80000000)
+    lanes = np.zeros((5, LANES), np.float64)
     for begin in range(0, bits.size, _PIECE):
-        zeros = np.uint32(0)
-        odd = np.uint32(0)
-        brain = np.uint32(0)
-        half = np.uint32(0)
-        for i in range(begin, min(begin + _PIECE, bits.size)):
-            x = np.uint32(bits[i])
-            size = np.uint32(x & np.uint32(0x7FFFFFFF))
-            finite = size < np.uint32(0x7F800000)
-            zeros = np.uint32(zeros + np.uint32(size == np.uint32(0)))
-            odd = np.uint32(odd + np.uint32(not finite))
-            brain = np.uint32(brain + np.uint32(finite & ((x & np.uint32(0xFFFF)) == np.uint32(0))))
-            half = np.uint32(half + np.uint32(finite & _half_exact(_as_float(x))))
-            normal = finite & (size >= np.uint32(0x00800000))
-            mantissa = np.uint32(mantissa | (np.uint32(x & np.uint32(0x7FFFFF)) if normal else np.uint32(0)))
-            key = np.int32(np.int32(x) ^ np.int32(np.uint32(np.int32(x) >> np.int32(31)) & np.uint32(0x7FFFFFFF)))
-            low = key if finite else np.int32(0x7FFFFFFF)
-            high = key if finite else np.int32(-0x80000000)
-            least = low if low < least else least
-            greatest = high if high > greatest else greatest
-        total_zeros += zeros
-        total_odd += odd
-        total_brain += brain
-        total_half += half
-    return total_zeros, total_odd, total_brain, total_half, mantissa, least, greatest
+        piece = bits[begin : begin + _PIECE]
+        mixed = multiset32(piece)
+        first += mixed[0]
+        second += mixed[1]
+        counts = _counts32(piece)
+        zeros += np.int64(counts[0])
+        odd += np.int64(counts[1])
+        brain += np.int64(counts[2])
+        mantissa = np.uint32(mantissa | counts[3])
+        half += np.int64(_half32(piece))
+        least, greatest = _extremes32(piece, least, greatest)
+        _add_powers(values[begin : begin + _PIECE], shift, lanes)
+    return first, second, zeros, odd, brain, half, mantissa, least, greatest, _sum_lanes(lanes)
 
 
 @_compiled
 def patterns64(values, bits):
-    """As `patterns32`, for float64; the extremes are values (infinite where none is finite)."""
+    """Zeros, non-finite, exact in bfloat16 and float16, OR of the mantissas of normal values, least and greatest.
+
+    The extremes are infinite, the wrong way round, where no value is finite.
+    """
     zeros = 0
     odd = 0
     brain = 0
@@ -218,7 +260,7 @@ def patterns64(values, bits):
         single = np.float32(x)
         if np.float64(single) == x:
             brain += (_as_bits(single) & np.uint32(0xFFFF)) == np.uint32(0)
-            half += _half_exact(single)
+            half += _grid_distance(np.uint32(_as_bits(single) & np.uint32(0x7FFFFFFF))) == np.uint32(0)
         least = min(least, x)
         greatest = max(greatest, x)
     return zeros, odd, brain, half, mantissa, least, greatest
@@ -228,6 +270,12 @@ def patterns64(values, bits):
 def power_sums(values, shift):
     """Sums of (x - shift) to the powers 1 to 4 and of |x| over the finite values, in float64; in that order, (5,)."""
     lanes = np.zeros((5, LANES), np.float64)
+    _add_powers(values, shift, lanes)
+    return _sum_lanes(lanes)
+
+
+@_compiled
+def _add_powers(values, shift, lanes):
     s1, s2, s3, s4, s5 = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
     full = values.size - values.size % _STEP
     for begin in range(0, full, _STEP):
@@ -268,6 +316,10 @@ def power_sums(values, shift):
             s3[j] += q * d
             s4[j] += q * q
             s5[j] += abs(x)
+
+
+@_compiled
+def _sum_lanes(lanes):
     sums = np.zeros(5, np.float64)
     for k in range(5):
         for j in range(LANES):
@@ -304,87 +356,112 @@ def central_sums(counts, values):
     return n, mean, m1, m2, m3, m4, absolute
 
 
-@_inline
-def _brain(bits, table):
-    single = np.uint32(bits) << np.uint32(16)
-    size = np.uint32(bits) & np.uint32(0x7FFF)
-    return _as_float(np.uint32(single if size < np.uint32(0x7F80) else np.uint32(0)))
+def _load(stored, table):
+    """A stored value as a float, 0 where it is not finite; chosen by the type of `stored` when it is compiled."""
+    raise TypeError("only for compiled code")
 
 
-@_inline
-def _half(bits, table):
+@overload(_load)
+def _choose_load(stored, table):
+    return {types.uint16: _brain, types.int16: _half, types.uint8: _looked_up}.get(stored, _plain)
+
+
+def _brain(stored, table):
+    single = np.uint32(np.uint32(stored) << np.uint32(16))
+    finite = np.uint32(single & np.uint32(0x7FFFFFFF)) < np.uint32(0x7F800000)
+    return _as_float(single if finite else np.uint32(0))
+
+
+def _half(stored, table):
     # The exponent is corrected by a multiplication, which is exact and makes subnormals normal.
-    size = np.uint32(bits) & np.uint32(0x7FFF)
-    sign = (np.uint32(bits) & np.uint32(0x8000)) << np.uint32(16)
+    bits = np.uint32(stored)
+    size = np.uint32(bits & np.uint32(0x7FFF))
     kept = size if size < np.uint32(0x7C00) else np.uint32(0)
-    return _as_float(np.uint32((kept << np.uint32(13)) | sign)) * np.float32(2.0**112)
+    sign = np.uint32(np.uint32(bits & np.uint32(0x8000)) << np.uint32(16))
+    return _as_float(np.uint32(np.uint32(kept << np.uint32(13)) | sign)) * np.float32(2.0**112)
 
 
-@_inline
-def _looked_up(bits, table):
-    return table[bits]
+def _looked_up(stored, table):
+    return table[stored]
 
 
-@_inline
-def _single(value, table):
-    return value if value - value == np.float32(0) else np.float32(0)
+def _plain(stored, table):
+    return stored if stored - stored == 0 else stored * 0
 
 
-@_inline
-def _double(value, table):
-    return value if value - value == 0.0 else 0.0
+@_compiled
+def sketch(values, rows, columns, first_row, first_column, row_seed, column_seed, table, line):
+    """A chunk's part of the two-sided CountSketch, (16, 16) float64.
 
+    Rows of a bucket are added with their signs, four by four as (0 + 1) + (2 + 3), then one by one, in the dtype of
+    `line`; then the columns, first to last, in float64.
 
-def _sketch_kernel(load, accumulator):
-    """A sketch kernel for one storage dtype: `load` decodes a value and puts 0 for what is not finite."""
-
-    @njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
-    def sketch(values, rows, columns, first_row, first_column, row_seed, column_seed, table):
-        side = SKETCH_SIDE
-        result = np.zeros((side, side), np.float64)
-        slot_of = np.full(side, -1, np.int64)
-        bucket_of = np.empty(side, np.int64)
-        slots = 0
-        row_slot = np.empty(rows, np.int64)
-        row_sign = np.empty(rows, accumulator)
-        for i in range(rows):
-            hashed = _splitmix(row_seed + np.uint64(first_row + i + 1) * _GOLDEN)
-            bucket = np.int64(hashed >> np.uint64(60))
-            if slot_of[bucket] < 0:
-                slot_of[bucket] = slots
-                bucket_of[slots] = bucket
-                slots += 1
-            row_slot[i] = slot_of[bucket]
-            row_sign[i] = accumulator(1) if hashed & np.uint64(1) else accumulator(-1)
-        width = min(_TILE, columns)
-        sums = np.empty((slots, width), accumulator)
-        folded = np.empty((side, slots), np.float64)
-        folded[:] = 0.0
-        for left in range(0, columns, width):
-            span = min(width, columns - left)
-            sums[:] = accumulator(0)
-            for i in range(rows):
-                line = sums[row_slot[i]]
-                sign = row_sign[i]
-                start = i * columns + left
+    Parameters
+    ----------
+    values : (rows * columns,) array
+        bfloat16 as uint16, float16 as int16, 8-bit floats as uint8 with their values in `table`, else float32 or
+        float64.
+    rows, columns, first_row, first_column : int
+        Place of the chunk in the matrix.
+    row_seed, column_seed : uint64
+    table : (256,) or (1,) float32 array
+        Finite values of the 8-bit floats.
+    line : array
+        Room for sums along a row, float32 or float64: its length is how many columns are worked on at once.
+    """
+    side = SKETCH_SIDE
+    result = np.zeros((side, side), np.float64)
+    bucket = np.empty(rows, np.int64)
+    sign = np.empty(rows, line.dtype)
+    ends = np.zeros(side + 1, np.int64)
+    for i in range(rows):
+        hashed = _splitmix(row_seed + np.uint64(first_row + i + 1) * _GOLDEN)
+        bucket[i] = np.int64(hashed >> _S60)
+        ends[bucket[i] + 1] += 1
+        sign[i] = 1.0 if hashed & np.uint64(1) else -1.0
+    for k in range(side):
+        ends[k + 1] += ends[k]
+    place = ends[:side].copy()
+    order = np.empty(rows, np.int64)
+    for i in range(rows):
+        order[place[bucket[i]]] = i
+        place[bucket[i]] += 1
+    width = min(line.size, columns)
+    column_bucket = np.empty(width, np.int64)
+    column_sign = np.empty(width, np.float64)
+    for left in range(0, columns, width):
+        span = min(width, columns - left)
+        for j in range(span):
+            hashed = _splitmix(column_seed + np.uint64(first_column + left + j + 1) * _GOLDEN)
+            column_bucket[j] = np.int64(hashed >> _S60)
+            column_sign[j] = 1.0 if hashed & np.uint64(1) else -1.0
+        for k in range(side):
+            begin, end = ends[k], ends[k + 1]
+            if begin == end:
+                continue
+            line[:] = 0
+            whole = end - (end - begin) % 4
+            for i in range(begin, whole, 4):
+                # Slices, because an index with an offset could be negative for all the compiler knows.
+                at = order[i] * columns + left
+                r0 = values[at : at + span]
+                at = order[i + 1] * columns + left
+                r1 = values[at : at + span]
+                at = order[i + 2] * columns + left
+                r2 = values[at : at + span]
+                at = order[i + 3] * columns + left
+                r3 = values[at : at + span]
+                s0, s1, s2, s3 = sign[order[i]], sign[order[i + 1]], sign[order[i + 2]], sign[order[i + 3]]
                 for j in range(span):
-                    line[j] += sign * load(values[start + j], table)
+                    line[j] += (s0 * _load(r0[j], table) + s1 * _load(r1[j], table)) + (
+                        s2 * _load(r2[j], table) + s3 * _load(r3[j], table)
+                    )
+            for i in range(whole, end):
+                at = order[i] * columns + left
+                r0 = values[at : at + span]
+                s0 = sign[order[i]]
+                for j in range(span):
+                    line[j] += s0 * _load(r0[j], table)
             for j in range(span):
-                hashed = _splitmix(column_seed + np.uint64(first_column + left + j + 1) * _GOLDEN)
-                bucket = np.int64(hashed >> np.uint64(60))
-                sign = 1.0 if hashed & np.uint64(1) else -1.0
-                for k in range(slots):
-                    folded[bucket, k] += sign * np.float64(sums[k, j])
-        for k in range(slots):
-            for bucket in range(side):
-                result[bucket_of[k], bucket] = folded[bucket, k]
-        return result
-
-    return sketch
-
-
-sketch_brain = _sketch_kernel(_brain, np.float32)
-sketch_half = _sketch_kernel(_half, np.float32)
-sketch_table = _sketch_kernel(_looked_up, np.float32)
-sketch_single = _sketch_kernel(_single, np.float64)
-sketch_double = _sketch_kernel(_double, np.float64)
+                result[k, column_bucket[j]] += column_sign[j] * np.float64(line[j])
+    return result

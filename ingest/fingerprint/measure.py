@@ -11,10 +11,12 @@ from graph_schema.fingerprint import TensorFingerprint
 from ingest.fingerprint import kernels
 from ingest.fingerprint.chunks import Chunk
 from ingest.fingerprint.plan import Extent
-from ingest.fingerprint.sampling import layer_free, sample, seed
+from ingest.fingerprint.sampling import SKETCH_SIDE, layer_free, sample, seed
 from ingest.fingerprint.statistics import Moments, bounded
 from ingest.fingerprint.values import WIDE, decode, half_table, small_float_table
 from ingest.tensors import STORAGE, TensorInfo
+
+Mask = NDArray[np.bool_]
 
 _WORD = 1 << 64
 _SHIFT_SAMPLES = 1024
@@ -56,7 +58,7 @@ class Measurement:
         wide = tensor.dtype in WIDE
         self.block = np.zeros((self.rows.size, self.columns.size), np.float64 if wide else np.float32)
         self._side = extent.sketch
-        self._sketch = np.zeros((kernels.SKETCH_SIDE, kernels.SKETCH_SIDE))
+        self._sketch = np.zeros((SKETCH_SIDE, SKETCH_SIDE))
         self._itemsize = STORAGE[tensor.dtype].itemsize
         patterns = 1 << (8 * self._itemsize) if self._itemsize < 4 else 0
         self._counts = np.zeros(patterns, np.int64)
@@ -101,7 +103,7 @@ class Measurement:
             # Rounding would leave a trace of variance in a constant tensor.
             moments.mean, moments.m2, moments.m3, moments.m4 = total.minimum, 0.0, 0.0, 0.0
         empty = not moments.count
-        fold = kernels.SKETCH_SIDE // self._side if self._side else 1
+        fold = SKETCH_SIDE // self._side if self._side else 1
         sketch = self._sketch.reshape(self._side, fold, self._side, fold).sum(axis=(1, 3)) if self._side else None
         return TensorFingerprint(
             name=self.tensor.name,
@@ -172,11 +174,13 @@ class Measurement:
         dtype = self.tensor.dtype
         bits = _aligned(stored)
         if dtype == "F32":
-            first, second = kernels.multiset32(bits.view(np.uint32))
-            zeros, odd, brain, half, mantissa, least, greatest = kernels.patterns32(bits.view(np.uint32))
             values = bits.view(np.float32)
+            shift = _middle(values)
+            first, second, zeros, odd, brain, half, mantissa, least, greatest, sums = kernels.measure32(
+                bits.view(np.uint32), values, shift
+            )
             minimum, maximum = (_of_key(least), _of_key(greatest)) if greatest >= least else (np.inf, -np.inf)
-            mantissa = int(mantissa) << 29
+            mantissa = int(mantissa) << 29  # as the mantissa of a float64
         else:
             if self._itemsize == 4:
                 first, second = kernels.multiset32(bits.view(np.uint32))
@@ -184,8 +188,8 @@ class Measurement:
                 first, second = kernels.multiset64(bits.view(np.uint64))
             values = np.ascontiguousarray(decode(dtype, bits), np.float64)
             zeros, odd, brain, half, mantissa, minimum, maximum = kernels.patterns64(values, values.view(np.uint64))
-        shift = _middle(values)
-        sums = kernels.power_sums(values, shift)
+            shift = _middle(values)
+            sums = kernels.power_sums(values, shift)
         return Portion(
             moments=Moments.around(shift, values.size - odd, *(float(value) for value in sums)),
             multiset=(int(first), int(second)),
@@ -199,23 +203,24 @@ class Measurement:
         )
 
     def _project(self, chunk: Chunk, stored: NDArray[np.generic]) -> NDArray[np.float64]:
-        dtype, table = self.tensor.dtype, np.zeros(1, np.float32)
-        kernel, values = kernels.sketch_single, _aligned(stored)
+        dtype = self.tensor.dtype
+        table = np.zeros(1, np.float32)
+        values = _aligned(stored)
+        line = np.empty(kernels.TILE, np.float32)
         if dtype == "BF16":
-            kernel, values = kernels.sketch_brain, values.view(np.uint16)
+            values = values.view(np.uint16)
         elif dtype == "F16":
-            kernel, values = kernels.sketch_half, values.view(np.uint16)
+            values = values.view(np.int16)
         elif dtype in ("F8_E4M3", "F8_E5M2"):
-            kernel, values = kernels.sketch_table, values.view(np.uint8)
+            values = values.view(np.uint8)
             table = np.nan_to_num(small_float_table(dtype), nan=0.0, posinf=0.0, neginf=0.0)
-        elif dtype in WIDE:
-            kernel, values = kernels.sketch_double, np.ascontiguousarray(decode(dtype, values))
-        elif dtype != "F32":
-            values = np.ascontiguousarray(decode(dtype, values))
+        else:
+            # Sums of float32 need a longer accumulator than itself, or near models would drown in rounding.
+            line = np.empty(kernels.TILE, np.float64)
+            values = np.ascontiguousarray(values if dtype == "F32" else decode(dtype, values))
+        place = chunk.rows, chunk.columns, chunk.first_row, chunk.first_column
         seeds = np.uint64(self._row_seed), np.uint64(self._column_seed)
-        outcome: NDArray[np.float64] = kernel(
-            values, chunk.rows, chunk.columns, chunk.first_row, chunk.first_column, *seeds, table
-        )
+        outcome: NDArray[np.float64] = kernels.sketch(values, *place, *seeds, table, line)
         return outcome
 
 
@@ -228,7 +233,7 @@ def levels(block: NDArray[np.floating]) -> int:
     return int(np.sort(distinct)[(len(distinct) - 1) // 2])
 
 
-def _pattern_facts(values: NDArray[np.float64]) -> tuple[object, ...]:
+def _pattern_facts(values: NDArray[np.float64]) -> tuple[Mask, Mask, Mask, Mask, int, tuple[float, float]]:
     """Of each value that occurs: is it zero, non-finite, on the grids; of all: the OR of mantissas, the extremes."""
     finite = np.isfinite(values)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):

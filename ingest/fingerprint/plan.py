@@ -140,7 +140,7 @@ def _keep_small(items: Sequence[_Item], left: int, limit: int) -> int:
 
 
 def _large_candidates(items: Iterable[_Item]) -> list[_Item]:
-    """Matrices for the large blocks, best first: kind by kind at evenly spread layers, middle and ends before between."""
+    """Matrices for the large blocks, best first: turn by turn one layer of each kind, the layers evenly spread."""
     kinds: dict[str, list[_Item]] = {}
     for item in items:
         rank = next((n for n, suffix in enumerate(_TOPOLOGY) if item.role.endswith(suffix)), None)

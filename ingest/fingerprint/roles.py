@@ -12,8 +12,8 @@ The knowledge is in data files, `ingest/architectures/*.yaml`, one per family::
       head.weight: embed.token.weight   # a copy, where the container stores one
 
 In a pattern `{n}`, `{m}`, `{d}` and `{k}` stand for a number, `{s}` for one part of a dotted name, `{p}` for a
-parameter (`weight`, `bias`, `lora_A.weight`, `qweight`, ...: all the rest of the name), and `{q}` for any beginning that
-ends in a dot, or none. `any.yaml` holds for every architecture.
+parameter (`weight`, `bias`, `lora_A.weight`, `qweight`, ...: all the rest of the name), and `{q}` for any beginning
+that ends in a dot, or none. `any.yaml` holds for every architecture.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import numpy as np
 from blake3 import blake3
 
 from graph_schema.errors import FormatError, InputError
@@ -164,7 +165,7 @@ class _Task:
             portion = self.measurement.measure(chunk, stored)
             if self.before is not None:
                 self.before.wait()
-            self.hasher.update(memoryview(stored).cast("B"))
+            self.hasher.update(np.ascontiguousarray(stored).view(np.uint8).data)
             return portion
         finally:
             self.after.set()
