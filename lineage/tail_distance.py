@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh, svdvals
+from scipy.linalg import eigh, eigvalsh
 
 Matrix = NDArray[np.floating]
 
@@ -30,7 +30,7 @@ def tail_energy(delta: Matrix, *, share: float = TAIL_SHARE) -> float:
     Parameters
     ----------
     delta : (rows, columns) array
-        Difference of one matrix between two versions; finite.
+        Difference of one matrix between two versions; finite, with at least one row and column.
     share : float in (0, 1]
         Share of the singular values that counts as tail, rounded up; 1 gives the squared Frobenius norm.
 
@@ -59,8 +59,11 @@ def tail_energy(delta: Matrix, *, share: float = TAIL_SHARE) -> float:
         raise ValueError(f"delta must be a finite matrix, got shape {delta.shape}")
     if not 0 < share <= 1:
         raise ValueError(f"share must lie in (0, 1], got {share}")
-    singular = svdvals(delta, check_finite=False)
-    return float(np.sum(singular[-ceil(share * singular.size) :] ** 2))
+    # The squares of the singular values are the eigenvalues of the smaller Gram matrix, at a third of an SVD's price;
+    # what that rounds away is 1e-16 of the largest.
+    wide = np.asarray(delta if delta.shape[0] <= delta.shape[1] else delta.T, dtype=np.float64)
+    energies = eigvalsh(wide @ wide.T, check_finite=False)
+    return float(np.sum(np.maximum(energies[: ceil(share * energies.size)], 0.0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

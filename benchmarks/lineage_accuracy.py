@@ -1,0 +1,130 @@
+"""Accuracy of the inference on lakes of known truth: `python -m benchmarks.lineage_accuracy LAKE...`.
+
+A lake is a directory made by `benchmarks.lakes.build`, with its truth beside it. Fingerprints are taken once and kept in
+`.cache/fingerprints`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.lakes.truth import Truth, truth_path
+from benchmarks.scoring import PredictedEdge, Score, Share, score
+from graph_schema.fingerprint import Fingerprint
+from ingest.discovery import discover
+from ingest.fingerprint.file import read_fingerprint, write_fingerprint
+from ingest.model_source import ModelSource
+from ingest.reading import read_model
+from lineage.calibration import Calibration
+from lineage.inference import Inference, infer
+
+CACHE = Path(".cache/fingerprints")
+
+
+def lake_fingerprints(lake: Path) -> dict[str, Fingerprint]:
+    """Fingerprint of every model of a lake that has full weights, by the model's name."""
+    folder = CACHE / lake.resolve().name
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for source in discover([lake]):
+        if not isinstance(source, ModelSource):
+            logging.warning("left out: %s", source)
+            continue
+        path = folder / (source.id.replace("/", "__") + ".fingerprint")
+        if not path.is_file():
+            versions = read_model(source).versions
+            if not versions:
+                logging.warning("no weights: %s", source.id)
+                continue
+            write_fingerprint(path, versions[0].fingerprint)
+        found[source.id] = read_fingerprint(path)
+    return found
+
+
+def predictions(named: dict[str, Fingerprint], inference: Inference) -> list[PredictedEdge]:
+    """The inference's edges between models; of several models with one version the first stands for all."""
+    names: dict[str, str] = {}
+    for name, fingerprint in sorted(named.items()):
+        names.setdefault(fingerprint.version, name)
+    return [
+        PredictedEdge(
+            child=names[item.child],
+            parent=names[parent.id],
+            relation=item.relation,
+            weight=parent.weight,
+            confidence=item.confidence,
+        )
+        for item in inference.derivations
+        for parent in item.parents
+    ]
+
+
+def infer_lake(
+    lake: Path, *, calibration: Calibration | None = None, least_confidence: float = 0.0
+) -> tuple[Truth, list[PredictedEdge], Score]:
+    """Infer a lake from its fingerprints alone, and score it."""
+    truth = Truth.read(truth_path(lake))
+    named = lake_fingerprints(lake)
+    unique = {item.version: item for item in named.values()}
+    inference = infer(list(unique.values()), calibration=calibration, least_confidence=least_confidence)
+    edges = predictions(named, inference)
+    return truth, edges, score(edges, truth)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Score lakes and print a table, and every wrong edge with `--wrong`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lakes", nargs="+", type=Path)
+    parser.add_argument("--wrong", action="store_true", help="list the wrong edges")
+    chosen = parser.parse_args(arguments)
+    console = Console(width=180)
+    table = Table(
+        "lake", "parents", "fine-tunes", "undirected", "types", "roots", "merges", "coef.", "strangers", "ECE"
+    )
+    for lake in chosen.lakes:
+        truth, edges, result = infer_lake(lake)
+        fine = next(
+            (share for name, share in result.parents_by_relation.items() if name == "FINE_TUNED_FROM"),
+            Share(right=0, total=0),
+        )
+        table.add_row(
+            lake.name,
+            _share(result.parents),
+            _share(fine),
+            _share(result.undirected),
+            _share(result.edge_types),
+            _share(result.roots),
+            f"{_share(result.merge_precision)} {_share(result.merge_recall)}",
+            f"{result.coefficient_error:.4f}",
+            f"{result.strangers}+{result.cousins}",
+            f"{result.calibration_error:.3f}",
+        )
+        if chosen.wrong:
+            _list_wrong(console, truth, edges, result)
+    console.print(table)
+
+
+def _share(share: Share) -> str:
+    return f"{share.right}/{share.total}"
+
+
+def _list_wrong(console: Console, truth: Truth, edges: Sequence[PredictedEdge], result: Score) -> None:
+    details = {(edge.child, edge.parent): edge for edge in truth.edges}
+    for child, parent, found in result.wrong:
+        edge = details.get((child, parent))
+        said = [item for item in edges if item.child == child]
+        words = "; ".join(f"{item.relation} {item.parent} {item.confidence:.2f}" for item in said) or "nothing"
+        note = "" if edge is None else f"{edge.relation} {dict(edge.details)}"
+        console.print(
+            f"  {child} <- {parent}, found {found} [{words}] {note}", style="red", markup=False, highlight=False
+        )
+
+
+if __name__ == "__main__":
+    main()
