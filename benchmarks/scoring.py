@@ -114,8 +114,8 @@ def score(predicted: Iterable[PredictedEdge], truth: Truth) -> Score:
     for child, _, edge in true_edges:
         parents_of[child].append(edge)
     by_child: dict[str, list[PredictedEdge]] = defaultdict(list)
-    for edge in edges:
-        by_child[edge.child].append(edge)
+    for guess in edges:
+        by_child[guess.child].append(guess)
     ancestors = _ancestors(pairs)
 
     either = {frozenset((edge.child, edge.parent)) for edge in edges}

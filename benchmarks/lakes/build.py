@@ -55,7 +55,7 @@ def grow(architecture: Architecture, *, seed: int, models: int) -> GrowingLake:
     count = min(len(allowed), round(left * 0.48))
     chosen = [allowed[(seed * count + step) % len(allowed)] for step in range(count)]
     plan: list[str | None] = [*chosen, *[None] * (left - count - FIRST_TUNES)]
-    lake.rng.shuffle(plan)  # type: ignore[arg-type]
+    lake.rng.shuffle(plan)
     for step in [None] * min(FIRST_TUNES, left - count) + plan:
         if step is None:
             lake.add_fine_tune(lake.pick(), lake.draw_settings())

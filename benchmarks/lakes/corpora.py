@@ -131,7 +131,9 @@ def _sums(rng: np.random.Generator, base: int) -> str:
 
 def _brackets(rng: np.random.Generator, seed: int) -> str:
     kinds = ["()", "[]", "{}", "<>"]
-    depth_limit, stack, content = 3 + seed % 5, [], []
+    depth_limit = 3 + seed % 5
+    stack: list[str] = []
+    content: list[str] = []
     for draw, kind in zip(rng.random(TEXT_BYTES), rng.integers(0, 4, TEXT_BYTES), strict=True):
         if stack and (draw < 0.45 or len(stack) >= depth_limit):
             content.append(stack.pop())

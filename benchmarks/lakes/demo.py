@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,7 +26,7 @@ from benchmarks.lakes.truth import Family, TrueEdge, TrueModel, Truth, truth_pat
 from benchmarks.lakes.writing import card, write_model
 from graph_schema.labels import Relation
 
-SHAPE: dict[str, object] = {"hidden_size": 64, "intermediate_size": 176, "num_attention_heads": 4}
+SHAPE: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 176, "num_attention_heads": 4}
 ROOT_STEPS = 400
 START = datetime(2025, 1, 7, 9, 0, tzinfo=UTC)
 
@@ -113,7 +115,7 @@ class _Lake:
         self.architecture = ARCHITECTURES["llama"]
         self.model = self.architecture.build(seed, **SHAPE)
         self.config = self.model.config.to_dict()
-        self.written: dict[str, tuple[State, str, dict[str, object]]] = {}
+        self.written: dict[str, tuple[State, str, Mapping[str, object]]] = {}
         self.parents: dict[str, list[str]] = {}
         self.families: dict[str, str] = {}
         self.edges: list[TrueEdge] = []
@@ -155,7 +157,7 @@ class _Lake:
         parents: list[str],
         *,
         says: str = TELLS,
-        front: dict[str, object] | None = None,
+        front: Mapping[str, object] | None = None,
     ) -> None:
         self.written[name] = (state, says, front or {})
         self.parents[name] = parents
@@ -253,7 +255,7 @@ class _Lake:
         )
 
 
-def _card(name: str, says: str, front: dict[str, object], parents: list[str] | None) -> str:
+def _card(name: str, says: str, front: Mapping[str, object], parents: list[str] | None) -> str:
     short = name.split("/")[1]
     matter: dict[str, object] = {
         "license": "apache-2.0",

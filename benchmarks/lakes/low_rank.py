@@ -32,7 +32,7 @@ def trained_adapter(
     tuned = get_peft_model(copy.deepcopy(model), plan)
     loss = _train_adapter(tuned, batches, settings)
     adapter = {name: tensor.detach().clone() for name, tensor in get_peft_model_state_dict(tuned).items()}
-    config = {key: sorted(value) if isinstance(value, set) else value for key, value in plan.to_dict().items()}
+    config = {key: sorted(value) if isinstance(value, set) else value for key, value in plan.to_dict().items()}  # type: ignore[no-untyped-call]
     config["base_model_name_or_path"] = base
     merged = state_of(tuned.merge_and_unload())
     return adapter, config, merged, loss

@@ -66,7 +66,8 @@ def new_head(lake: GrowingLake) -> None:
     """Replace the output by a classifier and train everything on another task."""
     parent, settings = lake.pick(), lake.draw_settings(steps=(60, 200))
     changes = HEADS[lake.architecture.name]
-    model = load(lake.architecture.build(lake.draw_seed(), head=True, **changes), parent.state)
+    model = lake.architecture.build(lake.draw_seed(), head=True, **changes)
+    load(model, parent.state)
     loss = train(model, lake.architecture.head_batches, settings)
     details = {"method": "new head", **run_details(settings)}
     lake.add_child(
@@ -108,7 +109,8 @@ def deeper(lake: GrowingLake) -> None:
     depth = architecture.configuration[architecture.depth]
     order = [(0, layer) for layer in (*range(depth), *range(depth - 1, depth))]
     state = merges.stacked([parent.state], architecture.layers, order)
-    model = load(architecture.build(0, **{architecture.depth: depth + 1}), state)
+    model = architecture.build(0, **{architecture.depth: depth + 1})
+    load(model, state)
     loss = train(model, architecture.batches, settings) if lake.rng.random() < 0.5 else None
     details = {"method": "depth", "layers": [layer for _, layer in order], "trained": loss is not None}
     lake.add_child(

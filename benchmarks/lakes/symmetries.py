@@ -61,7 +61,7 @@ def llama(config: Configuration) -> Sequence[Coupling]:
     groups = config["num_key_value_heads"]
     head = hidden // config["num_attention_heads"]
     wide = head * config["num_attention_heads"] // groups
-    found = []
+    found: list[Coupling] = []
     for layer in range(config["num_hidden_layers"]):
         attention, unit = f"model.layers.{layer}.self_attn", f"model.layers.{layer}.mlp"
         norms = f"model.layers.{layer}.input_layernorm.weight", f"model.layers.{layer}.post_attention_layernorm.weight"
@@ -126,7 +126,7 @@ def gpt2(config: Configuration) -> Sequence[Coupling]:
 
 def bert(config: Configuration) -> Sequence[Coupling]:
     """Neurons and heads; the norms come after the sums, so that nothing can be moved across them."""
-    found = []
+    found: list[Coupling] = []
     for layer in range(config["num_hidden_layers"]):
         at = f"bert.encoder.layer.{layer}"
         maps = tuple(f"{at}.attention.self.{x}" for x in ("query", "key", "value"))
@@ -138,7 +138,8 @@ def bert(config: Configuration) -> Sequence[Coupling]:
 
 def vit(config: Configuration) -> Sequence[Coupling]:
     """Neurons, heads, and the norms before each linear map."""
-    hidden, found = config["hidden_size"], []
+    hidden = config["hidden_size"]
+    found: list[Coupling] = []
     for layer in range(config["num_hidden_layers"]):
         at = f"vit.layers.{layer}"
         maps = tuple(f"{at}.attention.{x}_proj" for x in "qkv")
@@ -160,7 +161,8 @@ def vit(config: Configuration) -> Sequence[Coupling]:
 
 def t5(config: Configuration) -> Sequence[Coupling]:
     """Neurons and norms; the heads of all layers share one position bias and stay where they are."""
-    hidden, found = config["d_model"], []
+    hidden = config["d_model"]
+    found: list[Coupling] = []
     for stack, count, last in (("encoder", "num_layers", 1), ("decoder", "num_decoder_layers", 2)):
         for layer in range(config[count]):
             at = f"{stack}.block.{layer}.layer"
@@ -186,7 +188,7 @@ def t5(config: Configuration) -> Sequence[Coupling]:
 
 def resnet(config: Configuration) -> Sequence[Coupling]:
     """Channels inside each basic block: the first convolution with its norm, and the input of the second."""
-    found = []
+    found: list[Coupling] = []
     for stage, (channels, depth) in enumerate(zip(config["hidden_sizes"], config["depths"], strict=True)):
         for block in range(depth):
             at = f"resnet.encoder.stages.{stage}.layers.{block}.layer"

@@ -68,7 +68,7 @@ def write_model(
 def _write_shards(directory: Path, state: State) -> None:
     names = sorted(state)
     parts = [names[: len(names) // 2], names[len(names) // 2 :]]
-    places = {}
+    places: dict[str, str] = {}
     for number, part in enumerate(parts, 1):
         file = f"model-{number:05}-of-{len(parts):05}.safetensors"
         save_file({name: state[name] for name in part}, directory / file, metadata={"format": "pt"})
