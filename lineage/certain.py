@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from graph_schema.fingerprint import Fingerprint
-from lineage.rules.comparison import Transformation
-from lineage.rules.merging import AffineFit, affine_fit
+from lineage.merges import FamilyVectors, find_merges
+from lineage.rules.comparison import Comparison, Transformation
+from lineage.rules.equality import rearranged, rearrangement_key
+from lineage.rules.merge import Merge
 from lineage.rules.registry import directed_transformation
 from lineage.rules.traits import traits
 from lineage.topology import WeighedLink
-
-MERGE_CANDIDATES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +26,19 @@ class CertainEdge:
     directed : bool
     transformation : Transformation or None
         What was done; None for a merge.
-    merge : AffineFit or None
-        All constituents (positions in the family) with their weights.
+    merge : Merge or None
+        All that went in (positions in the family) with their weights.
     """
 
     parent: int
     child: int
     directed: bool = True
     transformation: Transformation | None = None
-    merge: AffineFit | None = None
+    merge: Merge | None = None
 
 
 def certain_edges(
-    fingerprints: Sequence[Fingerprint], links: Sequence[WeighedLink], vectors: NDArray[np.float64]
+    fingerprints: Sequence[Fingerprint], links: Sequence[WeighedLink], vectors: FamilyVectors
 ) -> list[CertainEdge]:
     """Lossy copies and merges among the members of a family.
 
@@ -50,8 +47,7 @@ def certain_edges(
     fingerprints : sequence of Fingerprint
     links : sequence of WeighedLink
         The candidate links; only these are looked at.
-    vectors : (n, d) array
-        `lineage.family.family_vectors`.
+    vectors : FamilyVectors
 
     Returns
     -------
@@ -63,8 +59,17 @@ def certain_edges(
         near.setdefault(link.one, []).append((link.frobenius, link.two))
         near.setdefault(link.two, []).append((link.frobenius, link.one))
     found = _copies(fingerprints, near)
-    taken = {edge.child for edge in found}
-    found += _merges(vectors, near, taken)
+    copies = frozenset(edge.child for edge in found)
+    nearest = {member: [other for _, other in sorted(others)] for member, others in near.items()}
+    merges = find_merges(fingerprints, vectors, nearest, copies)
+    # Of collinear versions each explains the others: a mean comes before what needs a negative weight, and what leaves
+    # least before the rest; later ones that would close a cycle fall away.
+    for child, merge in sorted(merges.items(), key=lambda item: (_negative(item[1]), item[1].residual, item[0])):
+        heaviest = next(
+            member for member, role in zip(merge.members, merge.roles, strict=True) if role == "constituent"
+        )
+        found.append(CertainEdge(parent=heaviest, child=child, merge=merge))
+    found += _rearranged(fingerprints, {edge.child for edge in found})
     return _without_cycles(len(fingerprints), found)
 
 
@@ -82,40 +87,48 @@ def _copies(fingerprints: Sequence[Fingerprint], near: dict[int, list[tuple[floa
     return found
 
 
-def _merges(
-    vectors: NDArray[np.float64], near: dict[int, list[tuple[float, int]]], copies: set[int]
-) -> list[CertainEdge]:
-    if vectors.shape[1] == 0:
-        return []
-    known = np.isfinite(vectors).all(axis=0)
+def _rearranged(fingerprints: Sequence[Fingerprint], taken: set[int]) -> list[CertainEdge]:
+    """Copies whose units were renumbered; which of the two came first is open."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for position, fingerprint in enumerate(fingerprints):
+        groups.setdefault(rearrangement_key(fingerprint), []).append(position)
     found = []
-    for child in range(len(vectors)):
-        if child in copies:
-            continue
-        candidates = [member for _, member in sorted(near.get(child, ())) if member not in copies][:MERGE_CANDIDATES]
-        if len(candidates) < 2 or known.sum() < 64:
-            continue
-        fit = affine_fit(vectors[child][known], vectors[candidates][:, known])
-        if fit is None:
-            continue
-        members = tuple(candidates[place] for place in fit.members)
-        merge = AffineFit(members=members, weights=fit.weights, residual=fit.residual)
-        found.append(CertainEdge(parent=members[0], child=child, merge=merge))
+    for members in groups.values():
+        # A version with parents of its own is the original; the others hang from it.
+        first = min(members, key=lambda member: (member not in taken, member))
+        for other in members:
+            if other == first or other in taken:
+                continue
+            answer = rearranged(Comparison(parent=fingerprints[first], child=fingerprints[other]))
+            if answer is not None:
+                found.append(CertainEdge(parent=first, child=other, directed=False, transformation=answer))
     return found
 
 
+def _negative(merge: Merge) -> bool:
+    return any(weight is not None and weight < 0 for weight in merge.weights)
+
+
 def _without_cycles(size: int, edges: Sequence[CertainEdge]) -> list[CertainEdge]:
+    """The edges in their order, less those that would make a version its own ancestor, or join what is joined already."""
     group = list(range(size))
+    parents: dict[int, set[int]] = {}
 
     def find(node: int) -> int:
         while group[node] != node:
             node = group[node]
         return node
 
+    def descends(node: int, ancestor: int) -> bool:
+        return node == ancestor or any(descends(parent, ancestor) for parent in parents.get(node, ()))
+
     kept = []
     for edge in edges:
-        parent, child = find(edge.parent), find(edge.child)
-        if parent != child:
-            group[child] = parent
-            kept.append(edge)
+        one, two = find(edge.parent), find(edge.child)
+        everyone = {edge.parent} if edge.merge is None else set(edge.merge.members)
+        if one == two or any(descends(parent, edge.child) for parent in everyone):
+            continue
+        group[two] = one
+        parents[edge.child] = everyone
+        kept.append(edge)
     return kept

@@ -13,9 +13,19 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import tensor_pairs
 from lineage.calibration import Calibration
 from lineage.direction import decay_clock, grid_lost, growth
+from lineage.rules.expansion import layer_count
+from lineage.rules.traits import traits
 
 GROWTH_BOUND = 2.0
 LEAST_GRID = 0.02
+
+LOSSY_IS_LEAF = 5.0
+"""Log-odds for a quantised or pruned version not being a parent: 99.41 % of the quantised models of a hub are leaves
+(Horwitz et al. 2025, arXiv 2503.10633)."""
+
+FEWER_LAYERS = 3.0
+"""Log-odds for the deeper of two trained versions being the parent: students start from a teacher's layers, while what
+is grown and then trained on is rare, and is a rule's to find before the training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +76,13 @@ class EdgeCues:
             "grid": f"{abs(self.grid or 0):.1%} of the values lie on a 16-bit grid in the "
             f"{'parent' if (self.grid or 0) > 0 else 'child'} alone: training destroys a grid",
         }
+        words["layers"] = "the parent has more layers: a student that started from some of its teacher's"
+        words["lossy"] = "the child alone is quantised or pruned, and such copies are hardly ever trained on"
         values = {"growth": self.growth, "clock": self.clock, "grid": self.grid}
         return tuple(
-            Observation(kind=name, statement=words[name], value=values[name], log_odds=part, method=f"direction.{name}")
+            Observation(
+                kind=name, statement=words[name], value=values.get(name), log_odds=part, method=f"direction.{name}"
+            )
             for name, part in self.parts
         )
 
@@ -84,6 +98,12 @@ def edge_cues(first: Fingerprint, second: Fingerprint, calibration: Calibration)
         parts.append(("clock", calibration.clock * float(np.sign(clock[0]))))
     if grid is not None and abs(grid) >= LEAST_GRID:
         parts.append(("grid", calibration.grid * float(np.sign(grid))))
+    lossy = int(traits(second).lossy) - int(traits(first).lossy)
+    if lossy:
+        parts.append(("lossy", LOSSY_IS_LEAF * lossy))
+    deeper = np.sign(layer_count(first) - layer_count(second))
+    if deeper:
+        parts.append(("layers", FEWER_LAYERS * float(deeper)))
     return EdgeCues(
         growth=grown,
         clock=None if clock is None else clock[0],

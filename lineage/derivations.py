@@ -11,6 +11,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Basis, Relation
 from lineage.family import TreeEdge
 from lineage.rules.comparison import Comparison, Transformation
+from lineage.rules.expansion import layer_count
 from lineage.rules.registry import reversible_transformation
 
 METHOD = "weights/1"
@@ -52,29 +53,27 @@ def _merge(family: Sequence[Fingerprint], edge: TreeEdge) -> Derivation:
     merge = edge.certain.merge if edge.certain is not None else None
     if merge is None:  # pragma: no cover - the caller looked
         raise ValueError("no merge")
-    weights = [round(weight, 4) for weight in merge.weights]
+    weights = [None if weight is None else round(weight, 4) for weight in merge.weights]
     parents = tuple(
-        Parent(id=family[member].version, role="constituent", weight=weight)
-        for member, weight in zip(merge.members, weights, strict=True)
+        Parent(id=family[member].version, role=role, weight=weight)
+        for member, role, weight in zip(merge.members, merge.roles, weights, strict=True)
     )
-    words = ", ".join(f"{weight:.3f}" for weight in weights)
     return Derivation(
         child=family[edge.child].version,
         parents=parents,
         relation=Relation.MERGED_FROM,
         basis=Basis.INFERRED,
         confidence=_bounded(edge.probability),
-        method=f"{METHOD} linear merge",
-        summary=f"a weighted mean of {len(parents)} versions ({words})",
-        parameters={"method": "linear", "weights": weights},
+        method=f"{METHOD} {merge.method} merge",
+        summary=f"a {merge.method} merge of {merge.roles.count('constituent')} versions",
+        parameters={"method": merge.method, "weights": weights, "roles": list(merge.roles)},
         observations=(
             Observation(
-                kind="affine_fit",
-                statement=f"a mean of {len(parents)} versions with the weights {words} leaves a residual of "
-                f"{merge.residual:.2g} of the distance to the nearest of them",
+                kind="merge_formula",
+                statement=merge.statement,
                 value=merge.residual,
                 log_odds=float(np.clip(-np.log(max(merge.residual, 1e-9)), 4, 20)),
-                method="merging.affine_fit",
+                method=f"merges.{merge.method}",
             ),
         ),
     )
@@ -97,9 +96,10 @@ def _fine_tuned(parent: Fingerprint, child: Fingerprint) -> Transformation:
         value=len(equal) / max(total, 1),
         method="comparison",
     )
+    student = comparison.lost and not comparison.gained and layer_count(child) < layer_count(parent)
     return Transformation(
-        relation=Relation.FINE_TUNED_FROM,
-        method="full",
+        relation=Relation.DISTILLED_FROM if student else Relation.FINE_TUNED_FROM,
+        method="student with the teacher's layers" if student else "full",
         directed=False,
         summary=", ".join([words, *notes]),
         parameters={"equal_tensors": len(equal), "shared_tensors": total, "new_tensors": len(comparison.gained)},

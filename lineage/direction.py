@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.alignment import TensorPair
-
-Vector = NDArray[np.float64]
 
 
 def growth(pairs: Sequence[TensorPair]) -> float | None:
@@ -79,7 +76,8 @@ def grid_lost(pairs: Sequence[TensorPair]) -> float | None:
     """
     sizes = exact_bf16 = exact_f16 = 0
     for pair in pairs:
-        if pair.equal or pair.one.size != pair.two.size:
+        # What lies on the grid as a whole was cast to it, which may as well have been the last thing that happened.
+        if pair.equal or pair.one.size != pair.two.size or _wholly_half(pair):
             continue
         sizes += pair.one.size
         exact_bf16 += pair.one.bf16_exact - pair.two.bf16_exact
@@ -89,11 +87,7 @@ def grid_lost(pairs: Sequence[TensorPair]) -> float | None:
     return max((exact_bf16 / sizes, exact_f16 / sizes), key=abs)
 
 
-def cosine(one: Vector, two: Vector) -> float:
-    """Cosine of the angle between two changes; 0 where one of them is none.
-
-    At a node, the changes to two children form an acute angle (they share what the data share), the changes to a parent
-    and to a child an obtuse one.
-    """
-    norms = float(np.linalg.norm(one) * np.linalg.norm(two))
-    return float(one @ two) / norms if norms else 0.0
+def _wholly_half(pair: TensorPair) -> bool:
+    return any(
+        exact == tensor.size for tensor in (pair.one, pair.two) for exact in (tensor.bf16_exact, tensor.f16_exact)
+    )

@@ -13,21 +13,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
-from lineage.alignment import role_stacks
 from lineage.calibration import Calibration
 from lineage.certain import CertainEdge, certain_edges
 from lineage.cues import EdgeCues, edge_cues, node_angles
+from lineage.merges import FamilyVectors
 from lineage.neighbours import neighbour_tree
 from lineage.spanning_tree import Rooting, link_posteriors, orient, root_posterior
 from lineage.topology import WeighedLink, candidate_links, weigh_links
 
 FORCED = 40.0
 """Log-odds that stand for certainty."""
-
-VECTOR_SIDE = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +98,7 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
     """
     size = len(fingerprints)
     links = {(link.one, link.two): link for link in weigh_links(fingerprints, candidate_links(fingerprints))}
-    vectors = family_vectors(fingerprints)
+    vectors = FamilyVectors.of(fingerprints)
     certain = certain_edges(fingerprints, tuple(links.values()), vectors)
     forced = {(min(edge.parent, edge.child), max(edge.parent, edge.child)) for edge in certain}
     edges = neighbour_tree(fingerprints, links, certain)
@@ -118,33 +115,11 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
     )
 
 
-def family_vectors(fingerprints: Sequence[Fingerprint]) -> NDArray[np.float64]:
-    """A thinned copy of every member's matrices as one vector each, in comparable units.
-
-    Returns
-    -------
-    (n, d) array
-        Each role is scaled by the median distance between members, so that no role drowns the others; columns that a
-        member lacks are NaN in its row.
-    """
-    parts = []
-    for stack in role_stacks(fingerprints, side=VECTOR_SIDE):
-        flat = stack.blocks.reshape(len(stack.blocks), -1).astype(np.float64)
-        steps = np.linalg.norm(flat - np.median(flat, axis=0), axis=1)
-        unit = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-        if unit == 0:
-            continue
-        part = np.full((len(fingerprints), flat.shape[1]), np.nan)
-        part[stack.members] = flat / unit
-        parts.append(part)
-    return np.hstack(parts) if parts else np.zeros((len(fingerprints), 0))
-
-
 def _direction_scores(
     edges: Sequence[tuple[int, int]],
     cues: Mapping[tuple[int, int], EdgeCues],
     certain: Sequence[CertainEdge],
-    vectors: NDArray[np.float64],
+    vectors: FamilyVectors,
     calibration: Calibration,
 ) -> dict[tuple[int, int], float]:
     scores: dict[tuple[int, int], float] = {}
@@ -155,7 +130,7 @@ def _direction_scores(
         scores[one, two], scores[two, one] = found.log_odds, 0.0
     # Copies lie in the direction of a rounding error, which says nothing about angles between trainings.
     trained = [pair for pair in edges if pair in cues]
-    for (node, neighbour), score in node_angles(trained, vectors, calibration).items():
+    for (node, neighbour), score in node_angles(trained, vectors.values, calibration).items():
         scores[neighbour, node] += score
     return scores
 

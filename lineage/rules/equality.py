@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from graph_schema.derivation import Observation
+from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.rules.comparison import Comparison, Transformation
 
@@ -36,6 +37,11 @@ def same_values(comparison: Comparison) -> Transformation | None:
             ),
         ),
     )
+
+
+def rearrangement_key(fingerprint: Fingerprint) -> tuple[str, ...]:
+    """Equal for two versions whose tensors hold the same values, in whatever order."""
+    return tuple(f"{tensor.role} {tensor.multiset}" for tensor in fingerprint.tensors)
 
 
 def rearranged(comparison: Comparison) -> Transformation | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from graph_schema.derivation import Observation
-from graph_schema.fingerprint import TensorFingerprint
+from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 from graph_schema.labels import Relation
 from lineage.rules.comparison import Comparison, Transformation
 
@@ -50,6 +50,11 @@ def _deeper(comparison: Comparison) -> Transformation | None:
             ),
         ),
     )
+
+
+def layer_count(fingerprint: Fingerprint) -> int:
+    """Number of layers that have tensors of their own."""
+    return len(_layers(fingerprint.tensors))
 
 
 def _layers(tensors: tuple[TensorFingerprint, ...]) -> dict[int, tuple[tuple[str, str], ...]]:

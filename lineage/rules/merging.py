@@ -51,7 +51,7 @@ def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True) -> A
     candidates : (k, d) array
         Values of its possible constituents.
     convex : bool
-        Only accept weights of at least `LEAST_WEIGHT`; without it, weights of any sign.
+        Only accept positive weights. In any case none is smaller than `LEAST_WEIGHT`.
 
     Returns
     -------
@@ -93,9 +93,9 @@ def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True) -> A
         if len(kept) <= MOST_CONSTITUENTS and fewer_residual > 10 * residual + 1e-5 * nearest:
             break
         kept, weights, residual = fewer, fewer_weights, fewer_residual
-    if len(kept) > MOST_CONSTITUENTS or (convex and min(weights) < LEAST_WEIGHT):
+    if len(kept) > MOST_CONSTITUENTS or min(abs(weight) for weight in weights) < LEAST_WEIGHT:
         return None
-    if max(weights) > 1 - LEAST_WEIGHT and convex:
+    if convex and min(weights) < 0:
         return None
     order = sorted(range(len(kept)), key=lambda place: (-weights[place], kept[place]))
     return AffineFit(

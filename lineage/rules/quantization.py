@@ -12,7 +12,9 @@ from graph_schema.fingerprint import TensorFingerprint
 from graph_schema.labels import Relation
 from lineage.alignment import TensorPair
 from lineage.rules.comparison import Comparison, Transformation
-from lineage.rules.traits import on_grid
+from lineage.rules.traits import grid_step, on_grid
+
+WITHIN_HALF_A_STEP = 0.998
 
 Block = NDArray[np.float64]
 
@@ -137,9 +139,14 @@ def coarser(child: TensorFingerprint, parent: TensorFingerprint) -> bool:
 
 
 def _rounding(pair: TensorPair) -> bool:
+    steps = [grid_step(row) for row in pair.second]
+    if sum(step is not None for step in steps) > 0.6 * len(steps):
+        # Where the step is known, rounding never errs by more than half of it; a relative of the source does.
+        bounds = np.array([np.inf if step is None else 0.51 * step for step in steps])
+        return bool((np.abs(pair.delta) <= bounds[:, None]).mean() > WITHIN_HALF_A_STEP) and pair.delta.any()
     norm = float(np.linalg.norm(pair.first))
     size = float(np.linalg.norm(pair.delta))
-    return 0 < size < 0.5 * norm and _row_kurtosis(pair.delta) < 2.7
+    return 0 < size < 0.5 * norm and min(_row_kurtosis(pair.delta), _row_kurtosis(pair.delta.T)) < 2.7
 
 
 def _row_kurtosis(delta: Block) -> float:

@@ -33,6 +33,11 @@ class Traits:
     half: bool
 
     @property
+    def lossy(self) -> bool:
+        """Whether it was quantised below 16 bits, or pruned."""
+        return self.sparse or self.coarse
+
+    @property
     def any(self) -> bool:
         """Whether there is any sign at all."""
         return self.sparse or self.coarse or self.half
@@ -71,7 +76,7 @@ def _stepped(matrices: Sequence[TensorFingerprint]) -> bool:
 
 
 def on_grid(block: NDArray[np.floating]) -> bool:
-    """Whether most of the rows of a block hold whole multiples of a step of their own.
+    """Whether most of the rows, or of the columns, of a block hold whole multiples of a step of their own.
 
     Examples
     --------
@@ -79,6 +84,10 @@ def on_grid(block: NDArray[np.floating]) -> bool:
     >>> on_grid(values), on_grid(np.round(values * 30) / 30)
     (False, True)
     """
+    return _rows_on_grid(block) or _rows_on_grid(block.T)
+
+
+def _rows_on_grid(block: NDArray[np.floating]) -> bool:
     rows = block[np.linspace(0, len(block) - 1, min(LOOKED_AT, len(block))).astype(int)]
     steps = [grid_step(row) for row in rows if np.any(row)]
     return bool(steps) and sum(step is not None for step in steps) > 0.6 * len(steps)

@@ -1,0 +1,194 @@
+"""Merges among the members of a family: every formula is tried on every member and its nearest relatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_schema.fingerprint import Fingerprint
+from lineage.alignment import role_stacks
+from lineage.rules.elementwise import describe, elementwise_fit
+from lineage.rules.merge import Merge
+from lineage.rules.merging import affine_fit
+from lineage.rules.passthrough import content_index, stitching
+from lineage.rules.spherical import spherical_fit
+
+CANDIDATES = 8
+LEAST_VALUES = 64
+SIDE = 48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyVectors:
+    """A thinned copy of every member's matrices as one vector each, in comparable units.
+
+    Attributes
+    ----------
+    values : (n, d) array
+        Each role is scaled by the typical distance between members, so that no role drowns the others; NaN where a
+        member lacks it.
+    segments : tuple of slice
+        The columns of each role.
+    """
+
+    values: NDArray[np.float64]
+    segments: tuple[slice, ...]
+
+    @classmethod
+    def of(cls, fingerprints: Sequence[Fingerprint]) -> FamilyVectors:
+        """Thin every shared matrix to 48 x 48 and scale it; roles in which nothing moved are left out."""
+        parts: list[NDArray[np.float64]] = []
+        segments = []
+        start = 0
+        for stack in role_stacks(fingerprints, side=SIDE):
+            flat = stack.blocks.reshape(len(stack.blocks), -1).astype(np.float64)
+            steps = np.linalg.norm(flat - np.median(flat, axis=0), axis=1)
+            unit = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+            if unit == 0:
+                continue
+            part = np.full((len(fingerprints), flat.shape[1]), np.nan)
+            part[stack.members] = flat / unit
+            parts.append(part)
+            segments.append(slice(start, start + part.shape[1]))
+            start += part.shape[1]
+        values = np.hstack(parts) if parts else np.zeros((len(fingerprints), 0))
+        return cls(values=values, segments=tuple(segments))
+
+    def shared(self, members: Sequence[int]) -> tuple[NDArray[np.float64], tuple[slice, ...]]:
+        """Values of some members over the roles that all of them have, with the segments of those."""
+        kept = [part for part in self.segments if np.isfinite(self.values[members, part.start]).all()]
+        if not kept:
+            return np.zeros((len(members), 0)), ()
+        columns = np.concatenate([np.arange(part.start, part.stop) for part in kept])
+        ends = np.cumsum([part.stop - part.start for part in kept])
+        starts = np.concatenate([[0], ends[:-1]])
+        segments = tuple(slice(int(start), int(end)) for start, end in zip(starts, ends, strict=True))
+        return self.values[np.ix_(np.asarray(members), columns)], segments
+
+
+def find_merges(
+    fingerprints: Sequence[Fingerprint],
+    vectors: FamilyVectors,
+    near: Mapping[int, Sequence[int]],
+    copies: frozenset[int],
+) -> dict[int, Merge]:
+    """The merges among the members of a family, by position.
+
+    Parameters
+    ----------
+    fingerprints : sequence of Fingerprint
+    vectors : FamilyVectors
+    near : mapping of member to members
+        Relatives of each, nearest first.
+    copies : frozenset of int
+        Lossy copies: neither merges nor constituents, their sources stand for them.
+
+    Notes
+    -----
+    In this order: passthrough (tensors equal to the bit), linear and task arithmetic (an affine combination of the
+    whole), slerp (tensor by tensor), TIES and DARE (value by value). Each accepts only what no training leaves behind.
+    """
+    index = content_index(fingerprints)
+    norms = [float(sum(tensor.l2**2 for tensor in item.tensors if len(tensor.shape) >= 2)) for item in fingerprints]
+    found: dict[int, Merge] = {}
+    for child in range(len(fingerprints)):
+        if child in copies:
+            continue
+        candidates = [member for member in near.get(child, ()) if member not in copies][:CANDIDATES]
+        merge = _passthrough(child, fingerprints, index)
+        if merge is None and len(candidates) >= 2:
+            values, segments = vectors.shared([child, *candidates])
+            if values.shape[1] >= LEAST_VALUES:
+                merge = (
+                    _affine(values, candidates, norms, child)
+                    or _spherical(values, segments, candidates)
+                    or _elementwise(values, candidates)
+                )
+        if merge is not None:
+            found[child] = merge
+    return found
+
+
+def _passthrough(child: int, fingerprints: Sequence[Fingerprint], index: Mapping[str, frozenset[int]]) -> Merge | None:
+    fit = stitching(child, fingerprints, index)
+    if fit is None:
+        return None
+    return Merge(
+        members=fit.members,
+        weights=tuple(round(share, 4) for share in fit.shares),
+        roles=("constituent",) * len(fit.members),
+        method="passthrough",
+        residual=max(0.0, 1 - sum(fit.shares)),
+        statement=f"{sum(fit.shares):.0%} of the values stand in tensors that equal one of {len(fit.members)} "
+        "versions' to the bit",
+    )
+
+
+def _affine(values: NDArray[np.float64], candidates: Sequence[int], norms: Sequence[float], child: int) -> Merge | None:
+    fit = affine_fit(values[0], values[1:], convex=False)
+    if fit is None:
+        return None
+    members = tuple(candidates[place] for place in fit.members)
+    words = ", ".join(f"{weight:.3f}" for weight in fit.weights)
+    statement = (
+        f"a combination of {len(members)} versions with the weights {words} leaves a residual of {fit.residual:.2g} of "
+        "the distance to the nearest of them"
+    )
+    negative = [place for place, weight in enumerate(fit.weights) if weight < 0]
+    if not negative:
+        return Merge(
+            members=members,
+            weights=fit.weights,
+            roles=("constituent",) * len(members),
+            method="linear",
+            residual=fit.residual,
+            statement=statement,
+        )
+    # Adding task vectors: of the four corners of such a figure the base is the shortest, the merge the longest.
+    if len(negative) > 1 or len(members) < 3:
+        return None
+    base = members[negative[0]]
+    if norms[base] > min(norms[member] for member in members) or norms[child] < max(norms[item] for item in members):
+        return None
+    return Merge(
+        members=members,
+        weights=fit.weights,
+        roles=tuple("base" if member == base else "constituent" for member in members),
+        method="task arithmetic",
+        residual=fit.residual,
+        statement=statement,
+    )
+
+
+def _spherical(values: NDArray[np.float64], segments: Sequence[slice], candidates: Sequence[int]) -> Merge | None:
+    fit = spherical_fit(values[0], values[1:], segments)
+    if fit is None:
+        return None
+    pairs = sorted([(1 - fit.share, fit.members[0]), (fit.share, fit.members[1])], key=lambda pair: (-pair[0], pair[1]))
+    return Merge(
+        members=tuple(candidates[place] for _, place in pairs),
+        weights=tuple(weight for weight, _ in pairs),
+        roles=("constituent",) * 2,
+        method="slerp" if fit.spread < 0.01 else "layer-wise linear",
+        residual=fit.residual,
+        statement=f"every tensor lies between the same two versions, {fit.share:.3f} of the way along the arc (spread "
+        f"{fit.spread:.2g}), with a residual of {fit.residual:.2g} of their distance",
+    )
+
+
+def _elementwise(values: NDArray[np.float64], candidates: Sequence[int]) -> Merge | None:
+    fit = elementwise_fit(values[0], values[1:])
+    if fit is None:
+        return None
+    members = (*(candidates[place] for place in fit.members), candidates[fit.base])
+    return Merge(
+        members=members,
+        weights=(None, None, None),
+        roles=("constituent", "constituent", "base"),
+        method=fit.method,
+        residual=1 - fit.explained,
+        statement=describe(fit),
+    )

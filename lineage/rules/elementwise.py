@@ -1,0 +1,137 @@
+"""Merges that choose value by value: TIES and DARE.
+
+Both start from a base B and two task vectors a = A - B and c = C - B. Every value of M - B is then zero (trimmed or
+dropped), one of the task vectors' values times a constant, or a fixed combination of the two: their sum (DARE, Yu et
+al. 2024, arXiv 2311.03099) or their weighted mean (TIES, Yadav et al. 2023, arXiv 2306.01708). A trained model's
+values are none of these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float64]
+
+EXPLAINED = 0.97
+LEAST_UNCHANGED = 0.03
+LEAST_CLASS = 0.03
+SAMPLE = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElementwiseFit:
+    """A base, two constituents, and the formula.
+
+    Attributes
+    ----------
+    base : int
+    members : (int, int)
+    method : str
+        `ties` or `dare`.
+    scales : (float, float)
+        Constants that the two task vectors' values are multiplied by where they stand alone.
+    explained : float
+        Share of the values that the formula gives.
+    """
+
+    base: int
+    members: tuple[int, int]
+    method: str
+    scales: tuple[float, float]
+    explained: float
+
+
+def elementwise_fit(child: Vectors, candidates: Vectors) -> ElementwiseFit | None:
+    """The base and the pair of candidates from which the child was chosen value by value.
+
+    Parameters
+    ----------
+    child : (d,) array
+    candidates : (k, d) array
+
+    Returns
+    -------
+    ElementwiseFit or None
+        The one that explains most values, where that is at least `EXPLAINED`, each constituent alone gives some and
+        some are the base's to the bit.
+
+    Notes
+    -----
+    Only candidates that share between 3 and 97 % of the values with the child to the bit can be the base, which leaves
+    none for most children. A few thousand values, spread evenly, are looked at.
+    """
+    if len(candidates) < 3:
+        return None
+    chosen = np.linspace(0, child.size - 1, min(SAMPLE, child.size)).astype(np.int64)
+    values, others = child[chosen], candidates[:, chosen]
+    alive = (others != values).any(axis=0)
+    values, others = values[alive], others[:, alive]
+    if values.size < 64:
+        return None
+    same = (others == values).mean(axis=1)
+    best: ElementwiseFit | None = None
+    for base in np.flatnonzero((same > LEAST_UNCHANGED) & (same < 1 - LEAST_UNCHANGED)).tolist():
+        rest = [member for member in range(len(candidates)) if member != base]
+        for one, two in combinations(rest, 2):
+            fit = _fit(values, others, base, (one, two))
+            if fit is not None and (best is None or fit.explained > best.explained):
+                best = fit
+    return best
+
+
+def _fit(values: Vectors, others: Vectors, base: int, members: tuple[int, int]) -> ElementwiseFit | None:
+    change = values - others[base]
+    first, second = (others[member] - others[base] for member in members)
+    close = 2e-6 * np.abs(others[base]) + 2e-3 * np.abs(change) + 1e-12
+    moved = np.abs(change) > 1e-6 * np.abs(others[base])
+    left, right = _constant(change, first, moved), _constant(change, second, moved)
+    if left is None or right is None:
+        return None
+    alone = (np.abs(change - left * first) < close) & moved, (np.abs(change - right * second) < close) & moved
+    open_values = moved & ~alone[0] & ~alone[1]
+    total = np.abs(change - left * first - right * second) < close
+    mixture = _constant(change - right * second, left * first - right * second, open_values & ~total)
+    mean = np.zeros_like(total)
+    if mixture is not None and 0 < mixture < 1:
+        mean = np.abs(change - mixture * left * first - (1 - mixture) * right * second) < close
+    summed, averaged = int((open_values & total).sum()), int((open_values & ~total & mean).sum())
+    given = ~moved | alone[0] | alone[1] | total | mean
+    shares = [float(item.mean()) for item in alone]
+    if min(shares) < LEAST_CLASS or float(given.mean()) < EXPLAINED:
+        return None
+    return ElementwiseFit(
+        base=base,
+        members=members,
+        method="dare" if summed > averaged else "ties",
+        scales=(left, right),
+        explained=float(given.mean()),
+    )
+
+
+def _constant(change: Vectors, part: Vectors, where: NDArray[np.bool_]) -> float | None:
+    """The commonest ratio of change to part, where at least a few per cent of the values share it."""
+    usable = where & (np.abs(part) > 1e-9)
+    if usable.sum() < 32:
+        return None
+    ratios = change[usable] / part[usable]
+    ratios = ratios[(np.abs(ratios) > 1e-2) & (np.abs(ratios) < 1e2)]
+    if ratios.size < 32:
+        return None
+    binned, counts = np.unique(np.round(ratios, 2), return_counts=True)
+    top = int(np.argmax(counts))
+    if counts[top] < LEAST_CLASS * where.size:
+        return None
+    near = ratios[np.abs(ratios - binned[top]) < 0.01]
+    return float(np.median(near))
+
+
+def describe(fit: ElementwiseFit) -> str:
+    """One sentence with the figures."""
+    return (
+        f"{fit.explained:.1%} of the sampled values are the base's, one constituent's or a fixed combination of both "
+        f"({fit.method.upper()}; scales {fit.scales[0]:.3g} and {fit.scales[1]:.3g})"
+    )

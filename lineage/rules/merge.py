@@ -1,0 +1,33 @@
+"""What a merge rule answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """A version made from several others by a formula.
+
+    Attributes
+    ----------
+    members : tuple of int
+        Positions of what went in, heaviest first.
+    weights : tuple of float or None
+        Coefficient of each; None where the method has none.
+    roles : tuple of str
+        `constituent`, or `base` for what task vectors start from.
+    method : str
+        `linear`, `task arithmetic`, `slerp`, `ties`, `dare` or `passthrough`.
+    residual : float
+        What the formula leaves unexplained: a share of the distance to the nearest member, or of the values.
+    statement : str
+        One sentence with the figures.
+    """
+
+    members: tuple[int, ...]
+    weights: tuple[float | None, ...]
+    roles: tuple[str, ...]
+    method: str
+    residual: float
+    statement: str

@@ -1,0 +1,93 @@
+"""Spherical merges: every tensor of the child is a combination of the same two versions, by its own coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float64]
+
+RESIDUAL = 2e-3
+LEAST_SHARE = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SphericalFit:
+    """Two members, and how far along the arc from the first to the second the child lies.
+
+    Attributes
+    ----------
+    members : (int, int)
+    share : float
+        Place on the arc: 0 is the first member, 1 the second; the median over the tensors.
+    spread : float
+        Interquartile range of the share over the tensors: near 0 for one slerp of the whole model.
+    residual : float
+        Norm of what is left, as a share of the distance between the members.
+    """
+
+    members: tuple[int, int]
+    share: float
+    spread: float
+    residual: float
+
+
+def spherical_fit(child: Vectors, candidates: Vectors, segments: Sequence[slice]) -> SphericalFit | None:
+    """The pair of candidates that the child lies between on the sphere, tensor by tensor (Shoemake 1985).
+
+    Parameters
+    ----------
+    child : (d,) array
+    candidates : (k, d) array
+    segments : sequence of slice
+        One a tensor.
+
+    Returns
+    -------
+    SphericalFit or None
+        The pair with the least residual, where that is below `RESIDUAL` and both take part.
+
+    Notes
+    -----
+    Two free coefficients a tensor, by least squares on its Gram matrix; with the angle between the two members they
+    give the place on the arc: t = atan2(c2 sin, c1 + c2 cos) / angle. Time O(k^2) small systems a tensor.
+    """
+    if len(candidates) < 2:
+        return None
+    stacked = np.vstack([candidates, child])
+    grams = np.stack([stacked[:, part] @ stacked[:, part].T for part in segments])
+    best: SphericalFit | None = None
+    for one, two in combinations(range(len(candidates)), 2):
+        fit = _fit(grams, one, two)
+        if fit is not None and (best is None or fit.residual < best.residual):
+            best = fit
+    return best
+
+
+def _fit(grams: Vectors, one: int, two: int) -> SphericalFit | None:
+    aa, bb, ab = grams[:, one, one], grams[:, two, two], grams[:, one, two]
+    ac, bc, cc = grams[:, one, -1], grams[:, two, -1], grams[:, -1, -1]
+    apart = aa + bb - 2 * ab
+    moved = apart > 1e-9 * (aa + bb)
+    if not moved.any():
+        return None
+    determinant = np.where(moved, aa * bb - ab**2, 1.0)
+    determinant = np.where(np.abs(determinant) > 1e-14 * aa * bb, determinant, np.inf)
+    left, right = (ac * bb - bc * ab) / determinant, (bc * aa - ac * ab) / determinant
+    rest = cc - 2 * (left * ac + right * bc) + left**2 * aa + right**2 * bb + 2 * left * right * ab
+    residual = float(np.sqrt(max(rest[moved].sum(), 0.0) / apart[moved].sum()))
+    # Where the members agree, the child must agree with them as well.
+    still = float((aa + cc - 2 * ac)[~moved].clip(min=0).sum())
+    if residual > RESIDUAL or still > RESIDUAL**2 * apart[moved].sum():
+        return None
+    cosine = np.clip(ab[moved] / np.sqrt(aa[moved] * bb[moved]), -1, 1)
+    angle = np.arccos(cosine)
+    shares = np.arctan2(right[moved] * np.sin(angle), left[moved] + right[moved] * cosine) / np.maximum(angle, 1e-12)
+    low, share, high = np.percentile(shares, [25, 50, 75])
+    if not LEAST_SHARE < share < 1 - LEAST_SHARE:
+        return None
+    return SphericalFit(members=(one, two), share=float(share), spread=float(high - low), residual=residual)
