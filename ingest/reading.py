@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from graph_schema.errors import ModelLakeError
 from graph_schema.fingerprint import FINGERPRINT_VERSION, Fingerprint
 from graph_schema.labels import VersionKind
 from graph_schema.records import Claim, Model, Version
 from ingest.claims.configs import load_json, lora_scale
-from ingest.claims.documents import CARD_LIMIT, read_documents
-from ingest.claims.statements import Statement, excerpt
+from ingest.claims.documents import CARD_LIMIT, card_model, read_documents
+from ingest.claims.statements import Documentation, Statement, excerpt
 from ingest.fingerprint import take_fingerprint
+from ingest.limits import ReadingLimits
 from ingest.model_source import ModelSource, WeightSet
 from ingest.readers import open_tensors
 from ingest.stored_file import StoredFile
@@ -72,7 +74,50 @@ class ModelReading:
     problems: tuple[ModelLakeError, ...] = ()
 
 
-def read_model(source: ModelSource, *, workers: int | None = None, progress: Progress | None = None) -> ModelReading:
+class Reader(Protocol):
+    """Where reading happens: in this process, or in one that may die (`ingest.isolation.IsolatedReader`)."""
+
+    def documents(self, source: ModelSource) -> Documentation:
+        """As `ingest.claims.documents.read_documents`."""
+        ...
+
+    def weights(self, weights: WeightSet, name: str) -> VersionReading:
+        """As `read_weights`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectReader:
+    """Reads in this process.
+
+    Attributes
+    ----------
+    threads : int, optional
+        Per set of weights.
+    progress : callable, optional
+    """
+
+    threads: int | None = None
+    progress: Progress | None = None
+    limits: ReadingLimits = field(default_factory=ReadingLimits)
+
+    def documents(self, source: ModelSource) -> Documentation:
+        """The Model record and the claims."""
+        return read_documents(source)
+
+    def weights(self, weights: WeightSet, name: str) -> VersionReading:
+        """One set of weights."""
+        self.limits.check_size(weights.size, weights.files[0].name)
+        return read_weights(weights, name=name, workers=self.threads, progress=self.progress)
+
+
+def read_model(
+    source: ModelSource,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    reader: Reader | None = None,
+) -> ModelReading:
     """Read one model: documents first, then one pass over each set of its weights.
 
     Parameters
@@ -83,18 +128,24 @@ def read_model(source: ModelSource, *, workers: int | None = None, progress: Pro
         Threads per set of weights.
     progress : callable, optional
         Called with the number of bytes read since the last call; the sum approaches `source.size`.
+    reader : Reader, optional
+        Where to read instead of in this process; `workers` and `progress` are then the reader's own.
 
     Returns
     -------
     ModelReading
         Damaged or unsafe files are `problems`; nothing of them is half in the result.
     """
-    documentation = read_documents(source)
+    reader = reader or DirectReader(threads=workers, progress=progress)
+    try:
+        documentation = reader.documents(source)
+    except ModelLakeError as error:
+        documentation = Documentation(model=card_model({}, id=source.id, location=source.location), problems=(error,))
     problems = list(documentation.problems)
     versions: dict[str, VersionReading] = {}
     for weights in source.weights:
         try:
-            reading = read_weights(weights, name=source.id, workers=workers, progress=progress)
+            reading = reader.weights(weights, source.id)
         except ModelLakeError as error:
             problems.append(error)
             continue

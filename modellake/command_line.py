@@ -60,7 +60,7 @@ def main(context: click.Context, directory: Path | None, store: str | None) -> N
 
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--workers", type=click.IntRange(min=1), help="Threads [default: one a core].")
+@click.option("--workers", type=click.IntRange(min=1), help="Models read at once [default: 1].")
 @click.option("--strict", is_flag=True, help="Fail if anything was left out.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable summary on stdout.")
 @click.pass_context

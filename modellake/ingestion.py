@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +17,10 @@ from graph_schema.labels import Label, Relation, VersionKind
 from graph_schema.records import Record
 from ingest.discovery import discover
 from ingest.fingerprint.file import write_fingerprint
+from ingest.fingerprint.taking import default_workers
+from ingest.isolation import IsolatedReader, WorkerPool
 from ingest.model_source import ModelSource, Rejected
-from ingest.reading import ModelReading, read_model
+from ingest.reading import DirectReader, ModelReading, Reader, read_model
 from modellake.declarations import declared_rows
 from modellake.journal import Entry, append_entry, read_journal
 from modellake.resolution import resolver
@@ -69,6 +74,8 @@ def ingest(
     paths: Sequence[Path],
     *,
     workers: int | None = None,
+    isolated: bool = True,
+    pool: WorkerPool | None = None,
     progress: IngestProgress | None = None,
 ) -> IngestSummary:
     """Read models into the store.
@@ -77,11 +84,17 @@ def ingest(
     ----------
     store : Store
     settings : Settings
-        Where the fingerprints and the journal go.
+        Where the fingerprints and the journal go, and what reading a file may cost.
     paths : sequence of Path
     workers : int, optional
-        Threads per set of weights.
+        Models that are read at once, 1 by default; the processor's cores are shared among them.
+    isolated : bool
+        Read in worker processes, so that a file that crashes its reader or exhausts the machine costs one line. False
+        reads in this process and this thread: no start-up, no protection, no limits on memory and time.
+    pool : WorkerPool, optional
+        Workers to use instead of new ones; the caller closes it.
     progress : IngestProgress, optional
+        `bytes_read` is called from several threads where `workers` is above 1.
 
     Returns
     -------
@@ -108,10 +121,45 @@ def ingest(
         else:
             todo.append(source)
     hooks.total(sum(source.size for source in todo))
-    for source in todo:
-        hooks.model(source.id)
-        _ingest_one(store, settings, source, where, summary, workers, hooks)
+    with ExitStack() as stack:
+        if isolated:
+            size = min(workers or 1, max(len(todo), 1))
+            pool = pool or stack.enter_context(WorkerPool(size, settings.limits))
+            threads = max(1, default_workers() // pool.size)
+            reader: Reader = IsolatedReader(pool, threads=threads, progress=hooks.bytes_read)
+            ahead = pool.size
+        else:
+            reader = DirectReader(threads=workers, progress=hooks.bytes_read, limits=settings.limits)
+            ahead = 0
+        for reading in _readings(todo, reader, ahead, hooks):
+            _keep(store, settings, reading, where, summary)
     return summary
+
+
+def _readings(
+    sources: Sequence[ModelSource], reader: Reader, ahead: int, hooks: IngestProgress
+) -> Iterator[ModelReading]:
+    """Readings in the order of the sources; `ahead` of them are under way while one is being kept."""
+
+    def read(source: ModelSource) -> ModelReading:
+        hooks.model(source.id)
+        return read_model(source, reader=reader)
+
+    if ahead == 0:
+        yield from map(read, sources)
+        return
+    pending: deque[Future[ModelReading]] = deque()
+    threads = ThreadPoolExecutor(ahead, thread_name_prefix="read")
+    try:
+        for source in sources:
+            pending.append(threads.submit(read, source))
+            if len(pending) > ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        # On an interruption the workers are ended by their pool, which ends the threads that wait for them.
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _sources(paths: Sequence[Path], summary: IngestSummary) -> list[ModelSource]:
@@ -132,20 +180,13 @@ def _complete(settings: Settings, entry: Entry) -> bool:
     return all(settings.fingerprint(version).is_file() for version in entry.versions)
 
 
-def _ingest_one(
-    store: Store,
-    settings: Settings,
-    source: ModelSource,
-    where: str,
-    summary: IngestSummary,
-    workers: int | None,
-    hooks: IngestProgress,
-) -> None:
-    reading = read_model(source, workers=workers, progress=hooks.bytes_read)
+def _keep(store: Store, settings: Settings, reading: ModelReading, where: str, summary: IngestSummary) -> None:
+    source = reading.source
     summary.problems += [Problem(location=source.location, error=error) for error in reading.problems]
     if source.weights and not reading.versions:
         return
     try:
+        settings.fingerprints.mkdir(parents=True, exist_ok=True)
         for item in reading.versions:
             write_fingerprint(settings.fingerprint(item.version.id), item.fingerprint)
         store.write(_rows(store, reading))
@@ -154,6 +195,9 @@ def _ingest_one(
             ids = tuple(item.version.id for item in reading.versions)
             entry = Entry(store=where, model=source.id, signature=source.signature, versions=ids)
             append_entry(settings.journal, entry)
+    except ResourceError as error:
+        summary.problems.append(Problem(location=source.location, error=error))
+        return
     except OSError as error:
         reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error.strerror or error)
         remedy = "make room and run the same command again; what was read is kept"

@@ -75,12 +75,20 @@ class Lake:
         paths: Sequence[Path | str],
         *,
         workers: int | None = None,
+        isolated: bool = True,
         progress: IngestProgress | None = None,
     ) -> IngestSummary:
         """Read models into the store, see `modellake.ingestion.ingest`."""
+        from ingest.isolation import WorkerPool
         from modellake.ingestion import ingest
 
-        return ingest(self._store, self.settings, [Path(path) for path in paths], workers=workers, progress=progress)
+        found = [Path(path) for path in paths]
+        if not isolated:
+            return ingest(self._store, self.settings, found, workers=workers, isolated=False, progress=progress)
+        with WorkerPool(workers or 1, self.settings.limits) as pool:
+            # Workers get ready while the store does.
+            pool.start()
+            return ingest(self._store, self.settings, found, workers=workers, pool=pool, progress=progress)
 
     def infer(
         self,

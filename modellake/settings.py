@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+from ingest.limits import ReadingLimits
 
 DIRECTORY = ".modellake"
 
@@ -21,10 +23,13 @@ class Settings:
         Holds the embedded store, the fingerprints and the journal of what was read.
     store : str or None
         URL of a Neo4j server; None for the embedded store.
+    limits : ReadingLimits
+        What reading one file may cost.
     """
 
     directory: Path
     store: str | None = None
+    limits: ReadingLimits = field(default_factory=ReadingLimits)
 
     @classmethod
     def of(
