@@ -1,10 +1,11 @@
 """The inner loops, compiled: statistics, multiset hash and sketch of one chunk of values.
 
 Everything here gives the same bits on every machine. Integers are exact. Floating-point sums have an explicit order,
-which is part of the fingerprint's definition (`docs/fingerprint.md`): four consecutive groups of `LANES` values are
-combined as (0 + 1) + (2 + 3) and added to `LANES` accumulators, the rest of a chunk goes value by value to the
-accumulator of its position modulo `LANES`, and the accumulators are added first to last. Nothing is compiled with
-fast-math, and LLVM fuses no multiplication with an addition unless asked to. No transcendental function is called.
+which is part of the fingerprint's definition (`docs/fingerprint.md`): of every piece of `PIECE` values, the non-finite
+left out, four consecutive groups of `LANES` values are combined as (0 + 1) + (2 + 3) and added to `LANES` accumulators;
+what is left of a piece goes value by value to the accumulator of its position modulo `LANES`; the accumulators of a
+chunk are added first to last. Nothing is compiled with fast-math, and LLVM fuses no multiplication with an addition
+unless asked to. No transcendental function is called.
 
 Numba takes half a second to import: import this module only where weights are read.
 """
@@ -26,17 +27,18 @@ from ingest.fingerprint.sampling import SKETCH_SIDE
 LANES = 256
 TILE = 4096
 _STEP = 4 * LANES
-_PIECE = 4 * _STEP
+PIECE = 4 * _STEP
 
-# 64-bit constants of the mixing functions: digits of pi's fraction and SplitMix64's.
+# Constants of the mixing functions: digits of pi's fraction, and those of the golden ratio and SplitMix64.
 _K1 = np.uint64(0x243F6A88)
-_C1 = np.uint64(0x9E3779B1)
 _K2 = np.uint64(0x85A308D3)
-_C2 = np.uint64(0x85EBCA77)
+_K3 = np.uint64(0x13198A2E)
+_K4 = np.uint64(0x03707344)
+_C1 = np.uint64(0x9E3779B1)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_SECOND_SEED = np.uint64(0x13198A2E03707344)
+_SECOND_SEED = np.uint64(0xA4093822299F31D0)
 _LOW = np.uint64(0xFFFFFFFF)
 _S27, _S30, _S31, _S32, _S60 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32), np.uint64(60)
 
@@ -73,10 +75,12 @@ def _splitmix(x):
 
 
 @_inline
-def _fold(x, key, multiplier):
-    # A 32 by 32 bit product, its two halves multiplied again: two vector multiplications for a value.
-    product = ((x ^ key) & _LOW) * multiplier
-    return product + (product & _LOW) * ((product >> _S32) ^ key)
+def _fold(x):
+    # A 32 by 32 bit product, and its two halves multiplied again under two keys: three vector multiplications a value.
+    product = ((x ^ _K1) & _LOW) * _C1
+    low = product & _LOW
+    high = product >> _S32
+    return product + low * (high ^ _K2), (low ^ _K3) * (high ^ _K4) ^ product
 
 
 @_compiled
@@ -85,9 +89,9 @@ def multiset32(bits):
     first = np.uint64(0)
     second = np.uint64(0)
     for i in range(bits.size):
-        x = np.uint64(bits[i])
-        first += _fold(x, _K1, _C1)
-        second += _fold(x, _K2, _C2)
+        one, two = _fold(np.uint64(bits[i]))
+        first += one
+        second += two
     return first, second
 
 
@@ -111,9 +115,9 @@ def multiset_of_counts(counts):
     for i in range(counts.size):
         count = np.uint64(counts[i])
         if count != np.uint64(0):
-            x = np.uint64(i)
-            first += count * _fold(x, _K1, _C1)
-            second += count * _fold(x, _K2, _C2)
+            one, two = _fold(np.uint64(i))
+            first += count * one
+            second += count * two
     return first, second
 
 
@@ -219,8 +223,8 @@ def measure32(bits, values, shift):
     least = np.int32(0x7FFFFFFF)
     greatest = np.int32(-0x80000000)
     lanes = np.zeros((5, LANES), np.float64)
-    for begin in range(0, bits.size, _PIECE):
-        piece = bits[begin : begin + _PIECE]
+    for begin in range(0, bits.size, PIECE):
+        piece = bits[begin : begin + PIECE]
         mixed = multiset32(piece)
         first += mixed[0]
         second += mixed[1]
@@ -231,7 +235,8 @@ def measure32(bits, values, shift):
         mantissa = np.uint32(mantissa | counts[3])
         half += np.int64(_half32(piece))
         least, greatest = _extremes32(piece, least, greatest)
-        _add_powers(values[begin : begin + _PIECE], shift, lanes)
+        floats = values[begin : begin + PIECE]
+        _add_powers(_only_finite(floats) if counts[1] else floats, shift, lanes)
     return first, second, zeros, odd, brain, half, mantissa, least, greatest, _sum_lanes(lanes)
 
 
@@ -268,10 +273,22 @@ def patterns64(values, bits):
 
 @_compiled
 def power_sums(values, shift):
-    """Sums of (x - shift) to the powers 1 to 4 and of |x| over the finite values, in float64; in that order, (5,)."""
+    """Sums of (x - shift) to the powers 1 to 4 and of |x| over finite values, in float64; in that order, (5,)."""
     lanes = np.zeros((5, LANES), np.float64)
-    _add_powers(values, shift, lanes)
+    for begin in range(0, values.size, PIECE):
+        _add_powers(values[begin : begin + PIECE], shift, lanes)
     return _sum_lanes(lanes)
+
+
+@_compiled
+def _only_finite(values):
+    kept = np.empty_like(values)
+    count = 0
+    for i in range(values.size):
+        if values[i] - values[i] == 0:
+            kept[count] = values[i]
+            count += 1
+    return kept[:count]
 
 
 @_compiled
@@ -284,18 +301,10 @@ def _add_powers(values, shift, lanes):
             x1 = np.float64(values[begin + j + LANES])
             x2 = np.float64(values[begin + j + 2 * LANES])
             x3 = np.float64(values[begin + j + 3 * LANES])
-            f0 = x0 - x0 == 0.0
-            f1 = x1 - x1 == 0.0
-            f2 = x2 - x2 == 0.0
-            f3 = x3 - x3 == 0.0
-            d0 = x0 - shift if f0 else 0.0
-            d1 = x1 - shift if f1 else 0.0
-            d2 = x2 - shift if f2 else 0.0
-            d3 = x3 - shift if f3 else 0.0
-            a0 = abs(x0) if f0 else 0.0
-            a1 = abs(x1) if f1 else 0.0
-            a2 = abs(x2) if f2 else 0.0
-            a3 = abs(x3) if f3 else 0.0
+            d0 = x0 - shift
+            d1 = x1 - shift
+            d2 = x2 - shift
+            d3 = x3 - shift
             q0 = d0 * d0
             q1 = d1 * d1
             q2 = d2 * d2
@@ -304,18 +313,17 @@ def _add_powers(values, shift, lanes):
             s2[j] += (q0 + q1) + (q2 + q3)
             s3[j] += (q0 * d0 + q1 * d1) + (q2 * d2 + q3 * d3)
             s4[j] += (q0 * q0 + q1 * q1) + (q2 * q2 + q3 * q3)
-            s5[j] += (a0 + a1) + (a2 + a3)
+            s5[j] += (abs(x0) + abs(x1)) + (abs(x2) + abs(x3))
     for i in range(full, values.size):
         x = np.float64(values[i])
-        if x - x == 0.0:
-            j = i % LANES
-            d = x - shift
-            q = d * d
-            s1[j] += d
-            s2[j] += q
-            s3[j] += q * d
-            s4[j] += q * q
-            s5[j] += abs(x)
+        j = i % LANES
+        d = x - shift
+        q = d * d
+        s1[j] += d
+        s2[j] += q
+        s3[j] += q * d
+        s4[j] += q * q
+        s5[j] += abs(x)
 
 
 @_compiled

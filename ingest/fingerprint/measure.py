@@ -189,7 +189,7 @@ class Measurement:
             values = np.ascontiguousarray(decode(dtype, bits), np.float64)
             zeros, odd, brain, half, mantissa, minimum, maximum = kernels.patterns64(values, values.view(np.uint64))
             shift = _middle(values)
-            sums = kernels.power_sums(values, shift)
+            sums = kernels.power_sums(values[np.isfinite(values)] if odd else values, shift)
         return Portion(
             moments=Moments.around(shift, values.size - odd, *(float(value) for value in sums)),
             multiset=(int(first), int(second)),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from blake3 import blake3
+from numpy.typing import NDArray
 
 from graph_schema.errors import FormatError, InputError
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
@@ -162,13 +163,21 @@ class _Task:
                     f"gave {stored.size} of {chunk.stop - chunk.start} values",
                     where=f"{self.source.location}, tensor {self.tensor.name}",
                 )
+            # Hash first if it is this chunk's turn: the next may then hash while this one is measured.
+            waits = self.before is not None and not self.before.is_set()
+            if not waits:
+                self._hash(stored)
             portion = self.measurement.measure(chunk, stored)
-            if self.before is not None:
+            if waits and self.before is not None:
                 self.before.wait()
-            self.hasher.update(np.ascontiguousarray(stored).view(np.uint8).data)
+                self._hash(stored)
             return portion
         finally:
             self.after.set()
+
+    def _hash(self, stored: NDArray[np.generic]) -> None:
+        self.hasher.update(np.ascontiguousarray(stored).view(np.uint8).data)
+        self.after.set()
 
 
 def _tasks(source: TensorSource, tensor: TensorInfo, measurement: Measurement) -> list[_Task]:
