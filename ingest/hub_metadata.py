@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from io import TextIOWrapper
@@ -81,7 +82,7 @@ def read_hub_metadata(paths: Sequence[Path]) -> HubMetadata:
     models: dict[str, Model] = {}
     claims: dict[Claim, None] = {}
     problems: list[ModelLakeError] = []
-    for file in _files(paths):
+    for file in dump_files(paths):
         for model, found in _rows(file):
             claims.update(dict.fromkeys(found.claims))
             problems += found.problems[: PROBLEMS_LIMIT - len(problems)]
@@ -96,7 +97,51 @@ def read_hub_metadata(paths: Sequence[Path]) -> HubMetadata:
     return HubMetadata(models=ordered, versions=ghosts, claims=merge_claims(claims), problems=tuple(problems))
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+_HUB_FIELDS = frozenset(
+    ("metadata", "card", "card_data", "cardData", "modelId", "pipeline_tag", "library_name", "siblings")
+)
+_SNIFFED = 1 << 20
+
+
+def is_hub_metadata(path: Path) -> bool:
+    """Whether a file is a dump of a hub's metadata, told by its first row.
+
+    A row of JSON has an `id` and a field that the hub gives to models; other JSON lines and CSV files are data.
+    """
+    try:
+        blob = FileBlob(path)
+    except ModelLakeError:
+        return False
+    try:
+        stream = BlobStream(blob)
+        packed = stream.read(2) == b"\x1f\x8b"
+        stream.seek(0)
+        head = (gzip.GzipFile(fileobj=stream) if packed else stream).read(_SNIFFED)
+    except (OSError, EOFError, zlib.error, ModelLakeError):
+        return False
+    finally:
+        blob.close()
+    line, ended, _ = head.decode("utf-8", "replace").lstrip("\ufeff").partition("\n")
+    if {"parent", "child", "relation"} <= {name.strip() for name in line.split(",")}:
+        return True
+    if not line.lstrip().startswith("{"):
+        return False
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        # A first row longer than what was read: its beginning decides.
+        return not ended and len(head) == _SNIFFED and any(f'"{name}"' in line[:4096] for name in _HUB_FIELDS)
+    return isinstance(row, dict) and isinstance(row.get("id"), str) and bool(_HUB_FIELDS & row.keys())
+
+
+def dump_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files that are given, and those of the directories given that may be dumps by their names.
+
+    Raises
+    ------
+    PathNotFoundError
+        If a path does not exist.
+    """
     for path in paths:
         if path.is_dir():
             kinds = ("*.csv", "*.csv.gz", "*.jsonl", "*.jsonl.gz")

@@ -66,12 +66,15 @@ def main(context: click.Context, directory: Path | None, store: str | None) -> N
 @click.pass_context
 @_reporting
 def ingest(context: click.Context, paths: tuple[Path, ...], workers: int | None, strict: bool, as_json: bool) -> None:
-    """Read the models below PATHS: one pass over each one's weights, and what its cards claim."""
+    """Read the models below PATHS: one pass over each one's weights, and what its cards claim.
+
+    Dumps of a hub's metadata among PATHS (CSV of edges, JSON lines of models or cards, gzipped or not) are read too.
+    """
     from modellake.terminal import ingest_with_progress, show_ingest
 
     summary = ingest_with_progress(_lake(context), paths, workers)
     show_ingest(summary, as_json=as_json)
-    nothing = not summary.models and not summary.unchanged
+    nothing = not (summary.models or summary.unchanged or summary.described)
     if nothing or (strict and summary.problems):
         raise SystemExit(FAILED)
 

@@ -13,15 +13,18 @@ from pathlib import Path
 from cypher.store import Store
 from graph_schema.errors import EmptyLakeError, ModelLakeError, ResourceError
 from graph_schema.graph import Edge, Rows, Value
+from graph_schema.identity import digest
 from graph_schema.labels import Label, Relation, VersionKind
 from graph_schema.records import Record
 from ingest.discovery import discover
 from ingest.fingerprint.file import write_fingerprint
 from ingest.fingerprint.taking import default_workers
+from ingest.hub_metadata import read_hub_metadata
 from ingest.isolation import IsolatedReader, WorkerPool
 from ingest.model_source import ModelSource, Rejected
 from ingest.reading import DirectReader, ModelReading, Reader, read_model
 from modellake.declarations import declared_rows
+from modellake.describing import dumps_signature, split_dumps, write_metadata
 from modellake.journal import Entry, append_entry, read_journal
 from modellake.resolution import resolver
 from modellake.settings import Settings
@@ -50,9 +53,12 @@ class IngestSummary:
         Ids of their versions.
     unchanged : list of str
         Ids of the models that were read before, and have not changed.
+    described : int
+        Number of models that dumps of metadata describe.
     problems : list of Problem
     """
 
+    described: int = 0
     models: list[str] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -112,7 +118,10 @@ def ingest(
     summary = IngestSummary()
     where = settings.store_key
     known = read_journal(settings.journal, where)
-    sources = _sources(paths, summary)
+    dumps, lakes = split_dumps(paths)
+    if dumps:
+        _describe(store, settings, dumps, known, summary)
+    sources = _sources(lakes, summary, known_otherwise=bool(dumps)) if lakes or not dumps else []
     todo = []
     for source in sources:
         entry = known.get(source.id)
@@ -162,7 +171,25 @@ def _readings(
         threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _sources(paths: Sequence[Path], summary: IngestSummary) -> list[ModelSource]:
+def _describe(
+    store: Store, settings: Settings, dumps: Sequence[Path], known: dict[str, Entry], summary: IngestSummary
+) -> None:
+    signature = dumps_signature(dumps)
+    name = f"metadata:{digest(*map(str, dumps))}"
+    if name in known and known[name].signature == signature:
+        summary.unchanged += [str(path) for path in dumps]
+        return
+    try:
+        found = read_hub_metadata(dumps)
+    except ModelLakeError as error:
+        summary.problems.append(Problem(location=str(dumps[0]), error=error))
+        return
+    summary.problems += [Problem(location=str(dumps[0]), error=error) for error in found.problems]
+    summary.described += write_metadata(store, found)
+    append_entry(settings.journal, Entry(store=settings.store_key, model=name, signature=signature, versions=()))
+
+
+def _sources(paths: Sequence[Path], summary: IngestSummary, *, known_otherwise: bool) -> list[ModelSource]:
     sources: list[ModelSource] = []
     try:
         for item in discover(paths):
@@ -171,7 +198,7 @@ def _sources(paths: Sequence[Path], summary: IngestSummary) -> list[ModelSource]
             else:
                 sources.append(item)
     except EmptyLakeError:
-        if not summary.problems:
+        if not summary.problems and not known_otherwise:
             raise
     return sources
 

@@ -20,7 +20,7 @@ def resolver(store: Store) -> Resolve:
 
     def resolve(name: str) -> str | None:
         if name not in known:
-            rows = store.query("versions_of_model", model=name)
+            rows = [row for row in store.query("versions_of_model", model=name) if row["kind"] != VersionKind.GHOST]
             full = [row for row in rows if row["kind"] == VersionKind.FULL]
             known[name] = str((full or rows)[0]["version"]) if rows else None
         return known[name]

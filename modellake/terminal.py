@@ -84,6 +84,7 @@ def show_ingest(summary: IngestSummary, *, as_json: bool) -> None:
                 "models": summary.models,
                 "versions": sorted(set(summary.versions)),
                 "unchanged": summary.unchanged,
+                "described": summary.described,
                 "problems": _problems(summary.problems),
             }
         )
@@ -91,6 +92,8 @@ def show_ingest(summary: IngestSummary, *, as_json: bool) -> None:
     _list_problems(summary.problems)
     versions = len(set(summary.versions))
     line = f"{len(summary.models)} models read, {versions} different versions"
+    if summary.described:
+        line += f"; {summary.described} models known by their metadata"
     if summary.unchanged:
         line += f"; {len(summary.unchanged)} unchanged since the last time"
     if summary.problems:
