@@ -1,0 +1,96 @@
+"""Running the dashboard: Streamlit in a process of its own, for this machine alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from graph_schema.errors import InputError
+
+THEME: Mapping[str, str] = {
+    "base": "light",
+    "primaryColor": "#1f4e79",
+    "backgroundColor": "#ffffff",
+    "secondaryBackgroundColor": "#f5f7fa",
+    "textColor": "#1b2733",
+    "borderColor": "#dbe2ea",
+    "baseRadius": "0.55rem",
+    "baseFontSize": "15",
+}
+
+
+def command(port: int, *, headless: bool) -> list[str]:
+    """The command line of the dashboard's process.
+
+    Raises
+    ------
+    InputError
+        If the port is none.
+    """
+    if not 0 < port < 65_536:
+        raise InputError(f"{port} is not a port", remedy="give one from 1 to 65535")
+    options = {
+        "server.address": "127.0.0.1",
+        "server.port": str(port),
+        "server.headless": "true" if headless else "false",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "browser.serverAddress": "127.0.0.1",
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        **{f"theme.{name}": value for name, value in THEME.items()},
+    }
+    script = Path(__file__).with_name("app.py")
+    return [
+        *(sys.executable, "-m", "streamlit", "run", str(script)),
+        *(f"--{name}={value}" for name, value in options.items()),
+    ]
+
+
+def environment(directory: Path | str | None, store: str | None, given: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the dashboard's process: where the lake is, and where this package is."""
+    found = dict(given)
+    if directory is not None:
+        found["MODELLAKE_DIRECTORY"] = str(Path(directory).absolute())
+    if store is not None:
+        found["MODELLAKE_STORE"] = store
+    # Streamlit puts the script's own folder first, from which this package cannot be imported.
+    root = str(Path(__file__).parent.parent)
+    found["PYTHONPATH"] = os.pathsep.join(filter(None, (root, given.get("PYTHONPATH"))))
+    return found
+
+
+def launch(
+    directory: Path | str | None = None, store: str | None = None, port: int = 8501, headless: bool = False
+) -> int:
+    """Run the dashboard until it is stopped.
+
+    Parameters
+    ----------
+    directory : Path or str, optional
+        Of the lake, as for `modellake.lake.Lake`.
+    store : str, optional
+        URL of a Neo4j server; passed by environment, so that no list of processes shows its password.
+    port : int
+        On the loopback interface; nothing else can connect.
+    headless : bool
+        Do not open a browser.
+
+    Returns
+    -------
+    int
+        Exit status; 0 after an interrupt.
+    """
+    process = subprocess.Popen(command(port, headless=headless), env=environment(directory, store, os.environ))
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        return 0
+    finally:
+        if process.poll() is None:
+            process.terminate()
