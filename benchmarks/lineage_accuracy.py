@@ -1,7 +1,7 @@
 """Accuracy of the inference on lakes of known truth: `python -m benchmarks.lineage_accuracy LAKE...`.
 
-A lake is a directory made by `benchmarks.lakes.build`, with its truth beside it. Fingerprints are taken once and kept in
-`.cache/fingerprints`.
+A lake is a directory made by `benchmarks.lakes.build`, with its truth beside it. Fingerprints are taken once and kept
+in `.cache/fingerprints`.
 """
 
 from __future__ import annotations

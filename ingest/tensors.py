@@ -1,7 +1,7 @@
 """The seam between file formats and everything that looks at weights: a source of tensors, read lazily.
 
-Every reader offers its tensors as a `TensorSource`: names, dtypes and shapes at once, values on demand and in slices, so
-that nothing ever needs a whole model in memory.
+Every reader offers its tensors as a `TensorSource`: names, dtypes and shapes at once, values on demand and in slices,
+so that nothing ever needs a whole model in memory.
 """
 
 from __future__ import annotations

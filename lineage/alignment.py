@@ -49,6 +49,10 @@ class TensorPair:
         """Second minus first."""
         return self.second - self.first
 
+    def swapped(self) -> TensorPair:
+        """The same pair the other way round."""
+        return TensorPair(one=self.two, two=self.one, first=self.second, second=self.first)
+
     @property
     def matrix(self) -> bool:
         """Whether the tensor has at least two axes, and is no vector."""

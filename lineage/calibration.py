@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
+from math import exp, log
 
 from graph_schema.errors import FormatError
 
@@ -23,15 +24,35 @@ class Calibration:
     link_sharpness : float
         Exponent that turns a squared tail distance into the weight of a link: how much rarer a wrong neighbour is when
         it lies farther away.
-    growth, clock, grid, angle : float
+    growth, row_growth, clock, grid, angle : float
         Log-odds for a direction per unit of each cue of `lineage.direction` (the clock and the grid as signs).
+    slope, intercept : float
+        Platt scaling of the final probability: the log-odds are multiplied and shifted (Platt 1999).
     """
 
     link_sharpness: float
     growth: float
+    row_growth: float
     clock: float
     grid: float
     angle: float
+    slope: float
+    intercept: float
+
+    def calibrated(self, probability: float) -> float:
+        """The probability, scaled.
+
+        Examples
+        --------
+        >>> unchanged = Calibration(
+        ...     link_sharpness=8, growth=1, row_growth=1, clock=1, grid=1, angle=1, slope=1, intercept=0
+        ... )
+        >>> round(unchanged.calibrated(0.8), 6)
+        0.8
+        """
+        bounded = min(max(probability, 1e-9), 1 - 1e-9)
+        odds = self.slope * log(bounded / (1 - bounded)) + self.intercept
+        return 1 / (1 + exp(-min(max(odds, -30.0), 30.0)))
 
 
 @cache

@@ -110,7 +110,7 @@ def _negative(merge: Merge) -> bool:
 
 
 def _without_cycles(size: int, edges: Sequence[CertainEdge]) -> list[CertainEdge]:
-    """The edges in their order, less those that would make a version its own ancestor, or join what is joined already."""
+    """The edges in their order, less those that would make a version its own ancestor, or join what is joined."""
     group = list(range(size))
     parents: dict[int, set[int]] = {}
 

@@ -12,11 +12,12 @@ from graph_schema.derivation import Observation
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import tensor_pairs
 from lineage.calibration import Calibration
-from lineage.direction import decay_clock, grid_lost, growth
+from lineage.direction import decay_clock, grid_lost, growth, row_growth
 from lineage.rules.expansion import layer_count
 from lineage.rules.traits import traits
 
 GROWTH_BOUND = 2.0
+ROWS_BOUND = 2.0
 LEAST_GRID = 0.02
 
 LOSSY_IS_LEAF = 5.0
@@ -36,6 +37,8 @@ class EdgeCues:
     ----------
     growth : float or None
         See `lineage.direction.growth`.
+    rows : float or None
+        See `lineage.direction.row_growth`.
     clock : float or None
         See `lineage.direction.decay_clock`.
     clock_rows : int
@@ -46,6 +49,7 @@ class EdgeCues:
     """
 
     growth: float | None
+    rows: float | None
     clock: float | None
     clock_rows: int
     grid: float | None
@@ -61,6 +65,7 @@ class EdgeCues:
         return replace(
             self,
             growth=None if self.growth is None else -self.growth,
+            rows=None if self.rows is None else -self.rows,
             clock=None if self.clock is None else -self.clock,
             grid=None if self.grid is None else -self.grid,
             parts=tuple((name, -value) for name, value in self.parts),
@@ -71,6 +76,8 @@ class EdgeCues:
         words = {
             "growth": f"the squared norms grew by {self.growth or 0:+.2f} of the squared distance (a step away adds "
             "about 1, one back takes about 1)",
+            "row_growth": f"rows that moved more also grew more (slope {self.rows or 0:+.2f}; positive for a step "
+            "away), whatever the decay of weights",
             "clock": f"{self.clock_rows} rows that no example touched all shrank by the same factor, "
             f"{np.exp(-(self.clock or 0)):.6f}: the decay of weights ran from parent to child",
             "grid": f"{abs(self.grid or 0):.1%} of the values lie on a 16-bit grid in the "
@@ -78,7 +85,7 @@ class EdgeCues:
         }
         words["layers"] = "the parent has more layers: a student that started from some of its teacher's"
         words["lossy"] = "the child alone is quantised or pruned, and such copies are hardly ever trained on"
-        values = {"growth": self.growth, "clock": self.clock, "grid": self.grid}
+        values = {"growth": self.growth, "clock": self.clock, "grid": self.grid, "row_growth": self.rows}
         return tuple(
             Observation(
                 kind=name, statement=words[name], value=values.get(name), log_odds=part, method=f"direction.{name}"
@@ -91,9 +98,13 @@ def edge_cues(first: Fingerprint, second: Fingerprint, calibration: Calibration)
     """All cues of direction between two neighbours, positive for `first` being the parent."""
     pairs = tuple(tensor_pairs(first, second))
     grown, clock, grid = growth(pairs), decay_clock(pairs), grid_lost(pairs)
+    forth, back = row_growth(pairs), row_growth(tuple(pair.swapped() for pair in pairs))
+    rows = None if forth is None or back is None else (forth - back) / 2
     parts = []
     if grown is not None:
         parts.append(("growth", calibration.growth * float(np.clip(grown, -GROWTH_BOUND, GROWTH_BOUND))))
+    if rows is not None:
+        parts.append(("row_growth", calibration.row_growth * float(np.clip(rows, -ROWS_BOUND, ROWS_BOUND))))
     if clock is not None:
         parts.append(("clock", calibration.clock * float(np.sign(clock[0]))))
     if grid is not None and abs(grid) >= LEAST_GRID:
@@ -106,6 +117,7 @@ def edge_cues(first: Fingerprint, second: Fingerprint, calibration: Calibration)
         parts.append(("layers", FEWER_LAYERS * float(deeper)))
     return EdgeCues(
         growth=grown,
+        rows=rows,
         clock=None if clock is None else clock[0],
         clock_rows=0 if clock is None else clock[1],
         grid=grid,

@@ -12,6 +12,9 @@ import numpy as np
 
 from lineage.alignment import TensorPair
 
+LEAST_SIDE = 8
+LEAST_ROWS = 8
+
 
 def growth(pairs: Sequence[TensorPair]) -> float | None:
     """How much of the way from first to second went outward: growth of squared norms per squared distance.
@@ -31,6 +34,38 @@ def growth(pairs: Sequence[TensorPair]) -> float | None:
         if pair.matrix and distance > 0:
             ratios.append((float(np.sum(pair.second**2)) - float(np.sum(pair.first**2))) / distance)
     return float(np.median(ratios)) if ratios else None
+
+
+def row_growth(pairs: Sequence[TensorPair]) -> float | None:
+    """Whether the rows that moved more grew more: slope of growth against movement over the rows of a matrix.
+
+    Decay of weights shrinks all rows of a matrix alike, which turns the sign of the whole matrix's growth but not of
+    the slope: a row that made a longer step of its own grew by more, 1 a unit forward and -1 backward. Rows are compared
+    within their matrix (medians taken off), each relative to its own energy in the first version.
+
+    Returns
+    -------
+    float or None
+        Least-squares slope over the rows of all changed matrices; None where fewer than eight rows moved.
+    """
+    moves, grows = [], []
+    for pair in pairs:
+        if not pair.matrix or min(pair.first.shape) < LEAST_SIDE:
+            continue
+        before = np.sum(pair.first**2, axis=1)
+        step = np.sum(pair.delta**2, axis=1)
+        alive = (before > 0) & (step > 0)
+        if alive.sum() < 2:
+            continue
+        move = step[alive] / before[alive]
+        grow = np.sum(pair.second**2, axis=1)[alive] / before[alive] - 1
+        moves.append(move - np.median(move))
+        grows.append(grow - np.median(grow))
+    if sum(len(item) for item in moves) < LEAST_ROWS:
+        return None
+    move, grow = np.concatenate(moves), np.concatenate(grows)
+    energy = float(move @ move)
+    return float(move @ grow) / energy if energy > 0 else None
 
 
 def decay_clock(pairs: Sequence[TensorPair]) -> tuple[float, int] | None:

@@ -36,7 +36,7 @@ class TreeEdge:
     parent, child : int
         Positions in the family.
     probability : float
-        Of this very edge: that the two are neighbours, and that this one is the parent.
+        Of this very edge, calibrated: that the two are neighbours, and that this one is the parent.
     neighbours : float
         That the two are neighbours.
     forward : float
@@ -106,12 +106,11 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
     cues = {pair: edge_cues(fingerprints[pair[0]], fingerprints[pair[1]], calibration) for pair in chosen}
     directed = _direction_scores(edges, cues, certain, vectors, calibration)
     rooting = root_posterior(edges, directed)
+    neighbours = _neighbour_odds(size, links, edges, certain, calibration)
     return FamilyTree(
         root=rooting.root,
         root_probability=rooting.posterior[rooting.root],
-        edges=_tree_edges(
-            size, edges, rooting, certain, links, cues, _neighbour_odds(size, links, edges, certain, calibration)
-        ),
+        edges=_tree_edges(size, edges, rooting, certain, links, cues, neighbours, calibration),
     )
 
 
@@ -162,6 +161,7 @@ def _tree_edges(
     links: Mapping[tuple[int, int], WeighedLink],
     cues: Mapping[tuple[int, int], EdgeCues],
     neighbours: Mapping[tuple[int, int], float],
+    calibration: Calibration,
 ) -> tuple[TreeEdge, ...]:
     by_ends = {(edge.parent, edge.child): edge for edge in certain}
     parents = orient(edges, rooting.root)
@@ -178,7 +178,7 @@ def _tree_edges(
             TreeEdge(
                 parent=parent,
                 child=child,
-                probability=near * forward,
+                probability=near * forward if rule is not None else calibration.calibrated(near * forward),
                 neighbours=near,
                 forward=forward,
                 certain=rule,

@@ -9,7 +9,7 @@ from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 from graph_schema.labels import Relation
 from lineage.rules.comparison import Comparison, Transformation
 
-_LAYER = re.compile(r"^layers\.(\d+)\.")
+_LAYER = re.compile(r"^((?:\w+\.)*?(?:layers|block)|stages\.\d+)\.(\d+)\.")
 LEAST_EQUAL = 0.9
 
 
@@ -39,7 +39,7 @@ def _deeper(comparison: Comparison) -> Transformation | None:
         method="depth",
         directed=True,
         summary=f"{len(ours)} layers made of the parent's {len(theirs)}",
-        parameters={"layers": [-1 if source is None else source for source in origin.values()]},
+        parameters={"layers": [-1 if source is None else source[1] for source in origin.values()]},
         observations=(
             Observation(
                 kind="repeated_layers",
@@ -57,12 +57,13 @@ def layer_count(fingerprint: Fingerprint) -> int:
     return len(_layers(fingerprint.tensors))
 
 
-def _layers(tensors: tuple[TensorFingerprint, ...]) -> dict[int, tuple[tuple[str, str], ...]]:
-    layers: dict[int, list[tuple[str, str]]] = {}
+def _layers(tensors: tuple[TensorFingerprint, ...]) -> dict[tuple[str, int], tuple[tuple[str, str], ...]]:
+    """Contents of every layer, by stack (a model may have an encoder and a decoder) and number."""
+    layers: dict[tuple[str, int], list[tuple[str, str]]] = {}
     for tensor in tensors:
         match = _LAYER.match(tensor.role)
         if match:
-            layers.setdefault(int(match[1]), []).append((tensor.role[match.end() :], tensor.content))
+            layers.setdefault((match[1], int(match[2])), []).append((tensor.role[match.end() :], tensor.content))
     return {layer: tuple(sorted(contents)) for layer, contents in layers.items()}
 
 

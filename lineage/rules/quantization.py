@@ -143,7 +143,7 @@ def _rounding(pair: TensorPair) -> bool:
     if sum(step is not None for step in steps) > 0.6 * len(steps):
         # Where the step is known, rounding never errs by more than half of it; a relative of the source does.
         bounds = np.array([np.inf if step is None else 0.51 * step for step in steps])
-        return bool((np.abs(pair.delta) <= bounds[:, None]).mean() > WITHIN_HALF_A_STEP) and pair.delta.any()
+        return bool((np.abs(pair.delta) <= bounds[:, None]).mean() > WITHIN_HALF_A_STEP and pair.delta.any())
     norm = float(np.linalg.norm(pair.first))
     size = float(np.linalg.norm(pair.delta))
     return 0 < size < 0.5 * norm and min(_row_kurtosis(pair.delta), _row_kurtosis(pair.delta.T)) < 2.7

@@ -1,0 +1,220 @@
+"""Fit the numbers of `lineage/calibration.json` on lakes of known truth: `python -m benchmarks.calibrate LAKES -o FILE`.
+
+What is fitted: how sharply distance tells neighbours (by likelihood, on a grid), what each cue of direction is worth
+(logistic regression, with a prior of unit variance), and the final scaling of probabilities (Platt 1999). The names of
+the lakes go into the file. With `--held-back` every architecture is scored with numbers fitted on the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import minimize
+
+from benchmarks.lakes.truth import Truth, truth_path
+from benchmarks.lineage_accuracy import lake_fingerprints, predictions
+from benchmarks.scoring import Score, expected_calibration_error, score
+from graph_schema.fingerprint import Fingerprint
+from graph_schema.labels import Relation
+from lineage.calibration import Calibration, default_calibration
+from lineage.cues import GROWTH_BOUND, LEAST_GRID, ROWS_BOUND, edge_cues, node_angles
+from lineage.family import FamilyTree, family_tree
+from lineage.inference import infer
+from lineage.merges import FamilyVectors
+from lineage.relatedness import families, kinship
+
+CUES = ("growth", "row_growth", "clock", "grid", "angle")
+SHARPNESS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One family of a lake, with its true edges as positions (child, parent)."""
+
+    fingerprints: tuple[Fingerprint, ...]
+    true: frozenset[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lake:
+    """One lake, ready to fit on or to score."""
+
+    path: Path
+    truth: Truth
+    named: dict[str, Fingerprint]
+    families: tuple[Family, ...]
+
+
+def read_lake(path: Path) -> Lake:
+    """Fingerprints, truth and families of a lake."""
+    truth, named = Truth.read(truth_path(path)), lake_fingerprints(path)
+    versions = sorted({item.version: item for item in named.values() if item.kind == "full"}.items())
+    members = [item for _, item in versions]
+    edges = {
+        (named[edge.child].version, named[edge.parent].version)
+        for edge in truth.edges
+        if edge.child in named and edge.parent in named
+    }
+    found = []
+    for group in families(kinship(members).related()):
+        if len(group) < 2:
+            continue
+        place = {members[position].version: place for place, position in enumerate(group)}
+        true = {(place[child], place[parent]) for child, parent in edges if child in place and parent in place}
+        found.append(Family(fingerprints=tuple(members[position] for position in group), true=frozenset(true)))
+    return Lake(path=path, truth=truth, named=named, families=tuple(found))
+
+
+def fit(lakes: Sequence[Lake], start: Calibration) -> Calibration:
+    """All numbers, in three steps: sharpness, cues, scaling."""
+    everything = [family for lake in lakes for family in lake.families]
+    weights = _fit_cues(np.vstack([_features(family, start) for family in everything]))
+    found = replace(start, **dict(zip(CUES, weights, strict=True)), slope=1.0, intercept=0.0)
+    losses = []
+    for sharpness in SHARPNESS:
+        trial = replace(found, link_sharpness=sharpness)
+        outcomes = [
+            (edge.neighbours, (edge.child, edge.parent) in family.true or (edge.parent, edge.child) in family.true)
+            for family in everything
+            for edge in family_tree(family.fingerprints, trial).edges
+            if edge.certain is None
+        ]
+        losses.append((_log_loss(outcomes), sharpness))
+    found = replace(found, link_sharpness=min(losses)[1])
+    outcomes = [
+        (edge.neighbours * edge.forward, (edge.child, edge.parent) in family.true)
+        for family in everything
+        for edge in family_tree(family.fingerprints, found).edges
+        if edge.certain is None
+    ]
+    slope, intercept = _fit_platt(outcomes)
+    return replace(found, slope=slope, intercept=intercept)
+
+
+def _features(family: Family, start: Calibration) -> NDArray[np.float64]:
+    """One row a true edge that no rule makes: the cues, positive where they point the right way."""
+    unit = replace(start, angle=1.0)
+    tree: FamilyTree = family_tree(family.fingerprints, start)
+    pairs = [(edge.parent, edge.child) for edge in tree.edges if edge.certain is None]
+    angles = node_angles(pairs, FamilyVectors.of(family.fingerprints).values, unit)
+    rows = []
+    for edge in tree.edges:
+        ends = (edge.parent, edge.child)
+        if edge.certain is not None or not {ends, ends[::-1]} & family.true:
+            continue
+        child, parent = ends if ends in family.true else ends[::-1]
+        cues = edge_cues(family.fingerprints[parent], family.fingerprints[child], unit)
+        grid = cues.grid if cues.grid is not None and abs(cues.grid) >= LEAST_GRID else 0.0
+        rows.append(
+            [
+                float(np.clip(cues.growth or 0, -GROWTH_BOUND, GROWTH_BOUND)),
+                float(np.clip(cues.rows or 0, -ROWS_BOUND, ROWS_BOUND)),
+                float(np.sign(cues.clock or 0)),
+                float(np.sign(grid)),
+                angles.get((child, parent), 0.0) - angles.get((parent, child), 0.0),
+            ]
+        )
+    return np.array(rows).reshape(-1, len(CUES))
+
+
+def _fit_cues(features: NDArray[np.float64]) -> list[float]:
+    def loss(weights: NDArray[np.float64]) -> float:
+        return float(np.logaddexp(0, -features @ weights).sum() + 0.5 * np.sum((weights / 3) ** 2))
+
+    found = minimize(loss, np.ones(len(CUES)), bounds=[(0, 8)] * len(CUES))
+    return [round(float(weight), 3) for weight in found.x]
+
+
+def _fit_platt(outcomes: Sequence[tuple[float, bool]]) -> tuple[float, float]:
+    bounded = np.clip([probability for probability, _ in outcomes], 1e-9, 1 - 1e-9)
+    odds, hit = np.log(bounded / (1 - bounded)), np.array([right for _, right in outcomes], dtype=float)
+
+    def loss(numbers: NDArray[np.float64]) -> float:
+        scaled = numbers[0] * odds + numbers[1]
+        return float(np.sum(np.logaddexp(0, scaled) - hit * scaled) + 0.5 * (numbers[0] - 1) ** 2)
+
+    found = minimize(loss, np.array([1.0, 0.0]), bounds=[(0.05, 3), (-4, 4)])
+    return round(float(found.x[0]), 3), round(float(found.x[1]), 3)
+
+
+def _log_loss(outcomes: Sequence[tuple[float, bool]]) -> float:
+    bounded = np.clip([probability for probability, _ in outcomes], 1e-6, 1 - 1e-6)
+    hit = np.array([right for _, right in outcomes])
+    return float(-np.mean(np.log(np.where(hit, bounded, 1 - bounded))))
+
+
+def score_lake(lake: Lake, calibration: Calibration) -> tuple[Score, list[tuple[float, bool]]]:
+    """Score a lake, and list every edge's confidence with whether it is true (duplicates count as one)."""
+    unique = {item.version: item for item in lake.named.values()}
+    found = infer(list(unique.values()), calibration=calibration, least_confidence=0.0)
+    edges = predictions(lake.named, found)
+    canon = {name: group[0] for group in lake.truth.duplicates for name in group}
+    true = {(canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent)) for edge in lake.truth.edges}
+    outcomes = [
+        (edge.confidence, (canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent)) in true)
+        for edge in edges
+    ]
+    return score(edges, lake.truth), outcomes
+
+
+def held_back(lakes: Sequence[Lake], console: Console) -> None:
+    """Score every architecture with numbers fitted on all others, and print a table."""
+    table = Table("architecture", "lakes", "parents", "fine-tunes", "types", "merge precision", "merge recall", "ECE")
+    pooled: list[tuple[float, bool]] = []
+    totals = np.zeros(10, dtype=int)
+    for architecture in sorted({lake.truth.architecture for lake in lakes}):
+        others = [lake for lake in lakes if lake.truth.architecture != architecture]
+        mine = [lake for lake in lakes if lake.truth.architecture == architecture]
+        fitted = fit(others, default_calibration())
+        counts = np.zeros(10, dtype=int)
+        outcomes: list[tuple[float, bool]] = []
+        for lake in mine:
+            result, seen = score_lake(lake, fitted)
+            fine = result.parents_by_relation.get(Relation.FINE_TUNED_FROM)
+            shares = (
+                result.parents,
+                fine,
+                result.edge_types,
+                result.merge_precision,
+                result.merge_recall,
+            )
+            counts += [number for share in shares for number in ((share.right, share.total) if share else (0, 0))]
+            outcomes += seen
+        totals += counts
+        pooled += outcomes
+        table.add_row(architecture, str(len(mine)), *_cells(counts), f"{expected_calibration_error(outcomes):.3f}")
+    table.add_row("all", str(len(lakes)), *_cells(totals), f"{expected_calibration_error(pooled):.3f}")
+    console.print(table)
+
+
+def _cells(counts: NDArray[np.int_]) -> list[str]:
+    return [f"{right / max(total, 1):.3f} ({right}/{total})" for right, total in counts.reshape(-1, 2)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fit and write, or score held-back architectures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lakes", nargs="+", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="where to write the fitted numbers")
+    parser.add_argument("--held-back", action="store_true", help="score each architecture with the others' numbers")
+    chosen = parser.parse_args(arguments)
+    lakes = [read_lake(path) for path in chosen.lakes]
+    if chosen.held_back:
+        held_back(lakes, Console(width=160))
+    if chosen.output is not None:
+        names = sorted(lake.path.resolve().name for lake in lakes)
+        fitted = fit(lakes, default_calibration())
+        content = {"version": 1, "fitted_on": names, **asdict(fitted)}
+        chosen.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
