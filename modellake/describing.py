@@ -14,8 +14,8 @@ from graph_schema.records import Claim, Version
 from ingest.hub_metadata import HubMetadata, dump_files, is_hub_metadata
 from modellake.declarations import declared_rows
 
-BATCH = 500
-"""Models a transaction."""
+BATCH = 100
+"""Models a transaction; the embedded engine takes longer for the same rows in larger ones."""
 
 MOST = 100_000_000
 
