@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     warnings.filterwarnings("ignore")
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=140)
     try:
         _run(chosen.directory, chosen.seed, chosen.offline, console)
     except ModelLakeError as error:
