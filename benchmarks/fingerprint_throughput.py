@@ -11,7 +11,8 @@ same number of threads in three ways, in turn, and the best of the rounds counts
 
 The files are in the page cache, so that the processor is measured, not the disk. Compilation is done before the clock
 starts, and reported. The ratios are the fingerprint's speed over the other way's, by wall clock and by processor time;
-the latter suffers less from neighbours on the machine. Each way runs in a process of its own, whose peak resident memory is printed.
+the latter suffers less from neighbours on the machine. Each way runs in a process of its own, whose peak resident
+memory is printed.
 """
 
 from __future__ import annotations
@@ -144,9 +145,8 @@ def main() -> None:
         measure(way, Path(file), int(threads), options.rounds)
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        print(
-            f"{'dtype':5} {'threads':>7} {'way':15} {'GB/s':>6} {'CPU s':>6} {'peak MB':>8} {'speed ratio':>12} {'CPU ratio':>10}"
-        )
+        heading = ("dtype", "threads", "way", "GB/s", "CPU s", "peak MB", "speed ratio", "CPU ratio")
+        print("{:5} {:>7} {:15} {:>6} {:>6} {:>8} {:>12} {:>10}".format(*heading))
         for dtype in ("BF16", "F32"):
             path = Path(folder) / f"{dtype}.safetensors"
             size = write_checkpoint(path, dtype, int(options.gigabytes * 1e9))

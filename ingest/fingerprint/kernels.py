@@ -28,6 +28,7 @@ LANES = 256
 TILE = 4096
 _STEP = 4 * LANES
 PIECE = 4 * _STEP
+_PATCH = 512
 
 # Constants of the mixing functions: digits of pi's fraction, and those of the golden ratio and SplitMix64.
 _K1 = np.uint64(0x243F6A88)
@@ -108,16 +109,14 @@ def multiset64(bits):
 
 
 @_compiled
-def multiset_of_counts(counts):
-    """`multiset32` of values that are their own index, given how often each occurs."""
+def multiset_of_counts(patterns, counts):
+    """`multiset32` of values given by their bits and how often each occurs."""
     first = np.uint64(0)
     second = np.uint64(0)
-    for i in range(counts.size):
-        count = np.uint64(counts[i])
-        if count != np.uint64(0):
-            one, two = _fold(np.uint64(i))
-            first += count * one
-            second += count * two
+    for i in range(patterns.size):
+        one, two = _fold(np.uint64(patterns[i]))
+        first += np.uint64(counts[i]) * one
+        second += np.uint64(counts[i]) * two
     return first, second
 
 
@@ -181,28 +180,31 @@ def _counts32(bits):
     # Every operation is cast back to 32 bits: left to itself Numba would widen it, at half the speed.
     zeros = np.uint32(0)
     odd = np.uint32(0)
-    brain = np.uint32(0)
+    coarse = np.uint32(0)
     mantissa = np.uint32(0)
     for i in range(bits.size):
         x = np.uint32(bits[i])
         size = np.uint32(x & np.uint32(0x7FFFFFFF))
         zeros = np.uint32(zeros + (np.uint32(1) if size == np.uint32(0) else np.uint32(0)))
-        infinite = size >= np.uint32(0x7F800000)
-        odd = np.uint32(odd + (np.uint32(1) if infinite else np.uint32(0)))
-        low = np.uint32(1) if infinite else np.uint32(x & np.uint32(0xFFFF))
-        brain = np.uint32(brain + (np.uint32(1) if low == np.uint32(0) else np.uint32(0)))
+        odd = np.uint32(odd + (np.uint32(1) if size >= np.uint32(0x7F800000) else np.uint32(0)))
+        low = np.uint32(x & np.uint32(0x1FFF))
+        coarse = np.uint32(coarse + (np.uint32(1) if low == np.uint32(0) else np.uint32(0)))
         normal = np.uint32(size - np.uint32(0x00800000)) < np.uint32(0x7F000000)
         mantissa = np.uint32(mantissa | (np.uint32(x & np.uint32(0x7FFFFF)) if normal else np.uint32(0)))
-    return zeros, odd, brain, mantissa
+    return zeros, odd, coarse, mantissa
 
 
 @_compiled
-def _half32(bits):
+def _exact32(bits):
+    brain = np.uint32(0)
     half = np.uint32(0)
     for i in range(bits.size):
-        distance = _grid_distance(np.uint32(np.uint32(bits[i]) & np.uint32(0x7FFFFFFF)))
+        size = np.uint32(np.uint32(bits[i]) & np.uint32(0x7FFFFFFF))
+        distance = _grid_distance(size)
         half = np.uint32(half + (np.uint32(1) if distance == np.uint32(0) else np.uint32(0)))
-    return half
+        low = np.uint32(size & np.uint32(0xFFFF)) if size < np.uint32(0x7F800000) else np.uint32(1)
+        brain = np.uint32(brain + (np.uint32(1) if low == np.uint32(0) else np.uint32(0)))
+    return brain, half
 
 
 @_compiled
@@ -228,15 +230,22 @@ def measure32(bits, values, shift):
         mixed = multiset32(piece)
         first += mixed[0]
         second += mixed[1]
-        counts = _counts32(piece)
-        zeros += np.int64(counts[0])
-        odd += np.int64(counts[1])
-        brain += np.int64(counts[2])
-        mantissa = np.uint32(mantissa | counts[3])
-        half += np.int64(_half32(piece))
+        infinite = False
+        for start in range(0, piece.size, _PATCH):
+            patch = piece[start : start + _PATCH]
+            counts = _counts32(patch)
+            zeros += np.int64(counts[0])
+            odd += np.int64(counts[1])
+            infinite |= counts[1] != 0
+            mantissa = np.uint32(mantissa | counts[3])
+            if counts[2] != 0:
+                # Only values with 13 zero bits at the end can be exact in either format, and most patches have none.
+                exact = _exact32(patch)
+                brain += np.int64(exact[0])
+                half += np.int64(exact[1])
         least, greatest = _extremes32(piece, least, greatest)
         floats = values[begin : begin + PIECE]
-        _add_powers(_only_finite(floats) if counts[1] else floats, shift, lanes)
+        _add_powers(_only_finite(floats) if infinite else floats, shift, lanes)
     return first, second, zeros, odd, brain, half, mantissa, least, greatest, _sum_lanes(lanes)
 
 

@@ -19,7 +19,7 @@ from ingest.tensors import STORAGE, TensorInfo
 Mask = NDArray[np.bool_]
 
 _WORD = 1 << 64
-_SHIFT_SAMPLES = 1024
+_SHIFT_SAMPLES = 256
 
 
 @dataclass(slots=True)
@@ -156,15 +156,14 @@ class Measurement:
 
     def _read_counts(self) -> None:
         counts, total, dtype = self._counts, self._total, self.tensor.dtype
-        values = half_table(dtype)
         seen = np.flatnonzero(counts)
-        first, second = kernels.multiset_of_counts(counts)
+        sizes, values = counts[seen], half_table(dtype)[seen]
+        first, second = kernels.multiset_of_counts(seen, sizes)
         total.multiset = (int(first), int(second))
-        n, mean, m1, m2, m3, m4, absolute = kernels.central_sums(counts, values)
+        n, mean, m1, m2, m3, m4, absolute = kernels.central_sums(sizes, values)
         total.moments = Moments.around(0.0, n, m1, m2, m3, m4, absolute)
         total.moments.mean += mean
-        sizes = counts[seen]
-        zeros, odd, brain, half, mantissa, extremes = _pattern_facts(values[seen])
+        zeros, odd, brain, half, mantissa, extremes = _pattern_facts(values)
         total.zeros, total.nonfinite = int(sizes[zeros].sum()), int(sizes[odd].sum())
         total.bf16_exact, total.f16_exact = int(sizes[brain].sum()), int(sizes[half].sum())
         total.mantissa = mantissa

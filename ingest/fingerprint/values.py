@@ -82,6 +82,7 @@ def half_table(dtype: str) -> NDArray[np.float64]:
     """(65536,) or (256,) values by bits, for the dtypes of one or two bytes."""
     storage = STORAGE[dtype]
     bits = np.arange(1 << (8 * storage.itemsize), dtype=np.uint32).astype(f"u{storage.itemsize}")
-    table = decode(dtype, bits.view(storage)).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        table = decode(dtype, bits.view(storage)).astype(np.float64)
     table.flags.writeable = False
     return table
