@@ -165,7 +165,8 @@ class View {
     make("rect", { class: "lv-card", x: left, y: top, width: node.w, height: node.h, rx: 10 }, group);
     if (node.colour) make("rect", { x: left + 1, y: top + 10, width: 4, height: node.h - 20, rx: 2, fill: node.colour }, group);
     const middle = node.subtitle ? -4 : 4;
-    make("text", { class: "lv-title", x: left + 14, y: middle }, group, node.title);
+    const far = Math.min(24, (node.w - 28) / (0.56 * Math.max(1, node.title.length)));
+    make("text", { class: "lv-title", x: left + 14, y: middle, style: `--far: ${far}px` }, group, node.title);
     if (node.subtitle) make("text", { class: "lv-subtitle", x: left + 14, y: 14 }, group, node.subtitle);
     const sign = node.expanded ? "−" : node.hidden ? `+${node.hidden}` : "";
     if (sign) {
@@ -179,8 +180,7 @@ class View {
   }
 
   edge(edge, isNew) {
-    const middle = (edge.y1 + edge.y2) / 2;
-    const path = `M${edge.x1} ${edge.y1}C${edge.x1} ${middle} ${edge.x2} ${middle} ${edge.x2} ${edge.y2}`;
+    const path = `M${edge.x1} ${edge.y1}C${edge.cx1} ${edge.cy1} ${edge.cx2} ${edge.cy2} ${edge.x2} ${edge.y2}`;
     const names = ["lv-edge", edge.declared ? "lv-declared" : "lv-inferred"];
     if (edge.selected) names.push("lv-selected");
     if (isNew) names.push("lv-new");
@@ -196,7 +196,7 @@ class View {
     make("path", { d: `M${edge.x2} ${edge.y2}l-4.5 ${7 * up}h9z`, fill: edge.colour, opacity: 0.5 + 0.5 * edge.strength }, group);
     const t = edge.t, s = 1 - t;
     const at = (a, b, c, d) => s * s * s * a + 3 * s * s * t * b + 3 * s * t * t * c + t * t * t * d;
-    const x = at(edge.x1, edge.x1, edge.x2, edge.x2), y = at(edge.y1, middle, middle, edge.y2);
+    const x = at(edge.x1, edge.cx1, edge.cx2, edge.x2), y = at(edge.y1, edge.cy1, edge.cy2, edge.y2);
     const pill = make("g", { class: "lv-pill", transform: `translate(${x} ${y})` }, group);
     const wide = 12 + 5.6 * edge.label.length;
     make("rect", { x: -wide / 2, y: -8, width: wide, height: 16, rx: 8 }, pill);

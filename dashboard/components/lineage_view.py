@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 _FOLDER = Path(__file__).parent
-HEIGHT = 660
+HEIGHT = 620
 
 
 @cache

@@ -39,7 +39,7 @@ def show(lake: Lake) -> None:
     view = folded(shown, opened=seen.opened, apart=apart)
     left, right = st.columns([7, 3], gap="medium")
     with left:
-        _title(focus)
+        _title(lake, focus, shown)
         _filters(graph)
         around = extents(graph)
         drawn = scene(
@@ -58,7 +58,6 @@ def show(lake: Lake) -> None:
         _below(graph, view)
     with right:
         show_selection(lake, graph, shown, view, around)
-        export_menu(lake, focus, shown)
 
 
 def _focus(lake: Lake) -> LineageNode | None:
@@ -80,12 +79,14 @@ def _focus(lake: Lake) -> LineageNode | None:
     return None
 
 
-def _title(focus: LineageNode) -> None:
+def _title(lake: Lake, focus: LineageNode, shown: LineageGraph) -> None:
     name, controls = st.columns([5, 4], vertical_alignment="center")
     name.markdown(f"### {as_markdown(focus.name)}")
     with controls.container(horizontal=True, horizontal_alignment="right", gap="small"):
         st.button("Tidy up", key="tidy", icon=":material/auto_fix_high:", on_click=tidy, help="Lay everything out anew")
         st.button("Reset", key="reset", icon=":material/restart_alt:", on_click=reset, help="One hop, no filter")
+        with st.popover("Export", icon=":material/download:"):
+            export_menu(lake, focus, shown)
 
 
 def _filters(graph: LineageGraph) -> None:

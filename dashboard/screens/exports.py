@@ -22,7 +22,6 @@ def export_menu(lake: Lake, focus: LineageNode, shown: LineageGraph) -> None:
     """Buttons that make a file of the focus's whole ancestry, or a picture of what is drawn."""
     # A file's name is made of harmless characters alone, whatever the model is called.
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", focus.name).strip("-.")[:80] or "lineage"
-    st.markdown("###### Take it along")
     with st.container(horizontal=True, gap="small", key="exports"):
         for label, name, ending, kind in _FORMATS:
             st.download_button(

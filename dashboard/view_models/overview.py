@@ -64,7 +64,9 @@ def counts(statistics: Iterable[Mapping[str, Any]]) -> Counts:
 
 
 def families(graph: LineageGraph, limit: int) -> tuple[Family, ...]:
-    """The largest families of a graph: connected by edges of any kind, of two versions or more.
+    """The largest families of a graph: versions that edges connect, two or more of them.
+
+    Where the weights name a version's parents, its claims do not count: a false one would join two families.
 
     The root is the one without parents from which the most others are reached, then the first by name; where claims and
     weights go in a circle, any version may be it. Ties between families go by name.
@@ -72,7 +74,10 @@ def families(graph: LineageGraph, limit: int) -> tuple[Family, ...]:
     beside: dict[str, set[str]] = {}
     down: dict[str, set[str]] = {}
     made: dict[str, set[tuple[str, Relation]]] = {}
+    known = {edge.child for edge in graph.edges if edge.basis is Basis.INFERRED}
     for edge in graph.edges:
+        if edge.basis is Basis.DECLARED and edge.child in known:
+            continue
         beside.setdefault(edge.child, set()).add(edge.parent)
         beside.setdefault(edge.parent, set()).add(edge.child)
         down.setdefault(edge.parent, set()).add(edge.child)

@@ -13,6 +13,7 @@ NODE_HEIGHT = 52.0
 COLUMN_GAP = 26.0
 ROW_GAP = 88.0
 _STACK_GAP = 16.0
+_PASSAGE = 34.0
 _STACKED_ABOVE = 5
 _STACK_SHAPE = 1.6
 
@@ -94,9 +95,12 @@ def _from_scratch(names: Mapping[str, str], links: Sequence[Link], focus: str) -
     blocks = _blocks(names, links, focus)
     block_of = {member: identifier for identifier, block in blocks.items() for member in block.members}
     between = list(dict.fromkeys((block_of[child], block_of[parent]) for child, parent in links))
-    rows = ordered(layers(blocks, between), between, names)
-    width = {identifier: block.width for identifier, block in blocks.items()}
+    layer = layers(blocks, between)
+    between, passing = _with_passages(layer, between)
+    rows = ordered(layer | passing, between, names)
+    width = {identifier: block.width for identifier, block in blocks.items()} | dict.fromkeys(passing, _PASSAGE)
     centre = columns(rows, between, width, COLUMN_GAP)
+    rows = [[identifier for identifier in row if identifier in blocks] for row in rows]
     found: dict[str, Point] = {}
     top = 0.0
     for row in rows:
@@ -107,6 +111,22 @@ def _from_scratch(names: Mapping[str, str], links: Sequence[Link], focus: str) -
     return {
         node: Point(x=round(point.x - origin.x, 2), y=round(point.y - origin.y, 2)) for node, point in found.items()
     }
+
+
+def _with_passages(layer: Mapping[str, int], links: Sequence[Link]) -> tuple[list[Link], dict[str, int]]:
+    """Room in every layer that a link passes, so that its curve need not go behind a node."""
+    short: list[Link] = []
+    passing: dict[str, int] = {}
+    for child, parent in links:
+        above = parent
+        for number in range(layer[parent] + 1, layer[child]):
+            # No id begins with a control character, so that none is mistaken for a passage.
+            identifier = f"\0{number}\0{child}\0{parent}"
+            passing[identifier] = number
+            short.append((identifier, above))
+            above = identifier
+        short.append((child, above))
+    return short, passing
 
 
 def _blocks(names: Mapping[str, str], links: Sequence[Link], focus: str) -> dict[str, _Block]:

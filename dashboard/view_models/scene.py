@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dashboard.view_models.appearance import CONTRADICTION_COLOUR, count_in_words, plural, shortened, style_of
+from dashboard.view_models.curves import curve
 from dashboard.view_models.neighbourhood import Extent, Group, View
 from dashboard.view_models.placement import NODE_HEIGHT, NODE_WIDTH, Point, placed
 from dashboard.view_models.plain_text import visible
@@ -15,7 +16,7 @@ from graph_schema.lineage_graph import LineageEdge, LineageGraph, LineageNode
 from lineage.reconciliation import Verdict, reconcile
 
 _TITLE_LENGTH = 24
-_LANE = 22.0
+_LANE = 44.0
 # Towards the child, where edges of one parent have parted; those between the same two versions at two heights.
 _LABEL_AT = (0.72, 0.5)
 
@@ -71,8 +72,10 @@ def scene(
     lanes: dict[tuple[str, str], list[LineageEdge]] = {}
     for edge in surest:
         lanes.setdefault((edge.child, edge.parent), []).append(edge)
+    around = tuple(places.values())
     edges = [
-        _edge(edge, places, (index - (len(lane) - 1) / 2) * _LANE, selected, wrong) | {"t": _LABEL_AT[index % 2]}
+        _edge(edge, places, around, (index - (len(lane) - 1) / 2) * _LANE, selected, wrong)
+        | {"t": _LABEL_AT[index % 2]}
         for lane in lanes.values()
         for index, edge in enumerate(lane)
     ]
@@ -110,19 +113,20 @@ def _box(point: Point) -> dict[str, Any]:
 def _node(
     node: LineageNode, point: Point, extent: Extent, view: View, opened: frozenset[str], selected: str
 ) -> dict[str, Any]:
+    organization, _, short = visible(node.name).rpartition("/")
     facts = [
+        organization,
         "not in the lake" if node.kind is VersionKind.GHOST else "",
         "adapter" if node.kind is VersionKind.ADAPTER else "",
         "component" if node.kind is VersionKind.COMPONENT else "",
         count_in_words(node.parameters),
         node.dtype or "",
-        node.architecture or "",
     ]
     name = visible(node.name)
     return _box(point) | {
         "id": f"node:{node.id}",
         "version": node.id,
-        "title": shortened(name.rsplit("/", 1)[-1] or name, _TITLE_LENGTH),
+        "title": shortened(short or name, _TITLE_LENGTH),
         "subtitle": shortened(visible(" · ".join(fact for fact in facts if fact)), 34),
         "tooltip": name,
         "kind": str(node.kind),
@@ -155,14 +159,19 @@ def _tail(name: str) -> str:
 
 
 def _edge(
-    edge: LineageEdge, places: Mapping[str, Point], lane: float, selected: str, wrong: frozenset[str]
+    edge: LineageEdge,
+    places: Mapping[str, Point],
+    around: Sequence[Point],
+    lane: float,
+    selected: str,
+    wrong: frozenset[str],
 ) -> dict[str, Any]:
     style = style_of(edge.relation)
     contradicted = edge.edit in wrong
     share = "" if edge.weight is None else f" · weight {edge.weight:.2f}"
     declared = edge.basis is Basis.DECLARED
     said = "declared" if declared else f"{edge.confidence:.0%}"
-    return _curve(places[edge.child], places[edge.parent], lane) | {
+    return curve(places[edge.child], places[edge.parent], lane, around) | {
         "id": edge_key(edge),
         "colour": CONTRADICTION_COLOUR if contradicted else style.colour,
         "declared": declared,
@@ -179,7 +188,7 @@ def _group_edge(group: Group, places: Mapping[str, Point]) -> dict[str, Any]:
     inferred = [edge.confidence for edge in group.edges if edge.basis is Basis.INFERRED]
     low, high = (min(inferred), max(inferred)) if inferred else (1.0, 1.0)
     spread = f"{low:.0%}" if round(low, 2) == round(high, 2) else f"{low:.0%} to {high:.0%}"
-    return _curve(places[group.id], places[group.parent], 0.0) | {
+    return curve(places[group.id], places[group.parent], 0.0, ()) | {
         "id": f"group:{group.id}",
         "colour": style.colour,
         "declared": not inferred,
@@ -188,15 +197,4 @@ def _group_edge(group: Group, places: Mapping[str, Point]) -> dict[str, Any]:
         "tooltip": f"{plural(len(group.edges), 'edge')}, {style.label}",
         "selected": False,
         "t": _LABEL_AT[0],
-    }
-
-
-def _curve(child: Point, parent: Point, lane: float) -> dict[str, float]:
-    """From the parent's side that faces the child to the child's side that faces the parent."""
-    down = 1.0 if child.y >= parent.y else -1.0
-    return {
-        "x1": round(parent.x + lane, 2),
-        "y1": round(parent.y + down * NODE_HEIGHT / 2, 2),
-        "x2": round(child.x + lane, 2),
-        "y2": round(child.y - down * NODE_HEIGHT / 2, 2),
     }

@@ -60,7 +60,7 @@ def dashboard_of(directory: Path) -> Iterator[str]:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                with urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:  # noqa: S310
+                with urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2) as answer:
                     if answer.status == 200:
                         break
             except (URLError, OSError):

@@ -1,4 +1,4 @@
-"""`python -m tests.browser.screenshot DIRECTORY MODEL FILE`: the dashboard of a lake, as a picture for the documentation."""
+"""`python -m tests.browser.screenshot DIRECTORY MODEL FILE`: the dashboard of a lake, as a picture for the docs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def screenshot(directory: Path, model: str, file: Path, *, edge: bool, options: 
     if model and edge:
         with Lake(directory) as lake:
             graph = lake.lineage(model)
-            surest = max(graph.edges, key=lambda item: (item.basis == "inferred", item.child == graph.focus, item.confidence))
+            surest = max(
+                graph.edges, key=lambda item: (item.basis == "inferred", item.child == graph.focus, item.confidence)
+            )
             parameters.append(("at", f"edge:{surest.edit}:{surest.parent}"))
     with dashboard_of(directory) as address, chromium(scale=1.5) as browser:
         browser.get(f"{address}/?{urlencode([*parameters, *options])}")

@@ -21,11 +21,18 @@ def version_id(name: str) -> str:
 
 
 def _version(name: str, **more: object) -> Version:
-    given = {"architecture": "LlamaForCausalLM", "dtype": "BF16", "parameters": 126_300_000, "formats": ("safetensors",)}
+    given = {
+        "architecture": "LlamaForCausalLM",
+        "dtype": "BF16",
+        "parameters": 126_300_000,
+        "formats": ("safetensors",),
+    }
     return Version(id=version_id(name), name=name, **(given | more))  # type: ignore[arg-type]
 
 
-def derivation(child: str, *parents: str, relation=Relation.FINE_TUNED_FROM, basis=Basis.INFERRED, **more) -> Derivation:
+def derivation(
+    child: str, *parents: str, relation=Relation.FINE_TUNED_FROM, basis=Basis.INFERRED, **more
+) -> Derivation:
     given = {"confidence": 0.93, "method": "tail_distance" if basis is Basis.INFERRED else "card"} | more
     ends = tuple(parent if isinstance(parent, Parent) else Parent(id=_id(parent)) for parent in parents)
     return Derivation(child=_id(child), parents=ends, relation=relation, basis=basis, **given)
@@ -93,7 +100,9 @@ def sample_rows() -> Rows:
             parameters={"changed_tensors": 42},
         ),
         derivation("org/chat", "org/base", observations=(CARD,), **claimed),
-        derivation("lab/chat-q4", "org/chat", relation=Relation.QUANTIZED_FROM, confidence=0.99, parameters={"bits": 4}),
+        derivation(
+            "lab/chat-q4", "org/chat", relation=Relation.QUANTIZED_FROM, confidence=0.99, parameters={"bits": 4}
+        ),
         derivation("lab/stray", "org/chat", confidence=0.88, observations=(TAIL,)),
         derivation("lab/stray", "org/base", observations=(CARD,), **claimed),
         derivation(

@@ -1,0 +1,68 @@
+"""The curves between nodes: from a parent's side to its child's, past what lies between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dashboard.view_models.placement import COLUMN_GAP, NODE_HEIGHT, NODE_WIDTH, ROW_GAP, Point
+
+_SAMPLES = 24
+_LONG = 2 * ROW_GAP + NODE_HEIGHT - 1
+
+
+def curve(child: Point, parent: Point, lane: float, around: Sequence[Point]) -> dict[str, float]:
+    """A cubic Bezier curve from the parent's edge that faces the child to the child's edge that faces the parent.
+
+    Parameters
+    ----------
+    child, parent : Point
+        Centres of the two nodes.
+    lane : float
+        Shift to the right, so that two curves between the same nodes lie beside each other.
+    around : sequence of Point
+        Centres of all nodes. A curve that passes a row bends around the nodes in its way where one bend can do
+        that; short ones are left alone.
+
+    Returns
+    -------
+    dict
+        Ends `x1, y1, x2, y2` and control points `cx1, cy1, cx2, cy2`.
+    """
+    down = 1.0 if child.y >= parent.y else -1.0
+    y1, y2 = parent.y + down * NODE_HEIGHT / 2, child.y - down * NODE_HEIGHT / 2
+    x1, x2 = parent.x + lane, child.x + lane
+    middle = (y1 + y2) / 2
+    plain = (x1, y1, x1, middle, x2, middle, x2, y2)
+    best = plain
+    if abs(y2 - y1) > _LONG:
+        between = [point for point in around if point not in (child, parent) and min(y1, y2) < point.y < max(y1, y2)]
+        fewest = _hits(plain, between)
+        sides = sorted({point.x + side * (NODE_WIDTH / 2 + COLUMN_GAP) for point in between for side in (-1, 1)})
+        sides.sort(key=lambda x: (abs(x - (x1 + x2) / 2), x))
+        for side in sides if fewest else ():
+            # With both control points at one x the curve's middle lies at (x1 + 6 x + x2) / 8.
+            control = (8 * side - x1 - x2) / 6
+            third = (y2 - y1) / 3
+            bent = (x1, y1, control, y1 + third, control, y2 - third, x2, y2)
+            hits = _hits(bent, between)
+            if hits < fewest:
+                best, fewest = bent, hits
+            if not fewest:
+                break
+    names = ("x1", "y1", "cx1", "cy1", "cx2", "cy2", "x2", "y2")
+    return {name: round(value, 2) for name, value in zip(names, best, strict=True)}
+
+
+def _hits(bezier: tuple[float, ...], between: Sequence[Point]) -> int:
+    """How many sampled points of a curve lie on a node."""
+    x1, y1, cx1, cy1, cx2, cy2, x2, y2 = bezier
+    count = 0
+    for step in range(1, _SAMPLES):
+        t = step / _SAMPLES
+        s = 1 - t
+        x = s * s * s * x1 + 3 * s * s * t * cx1 + 3 * s * t * t * cx2 + t * t * t * x2
+        y = s * s * s * y1 + 3 * s * s * t * cy1 + 3 * s * t * t * cy2 + t * t * t * y2
+        count += any(
+            abs(x - point.x) < NODE_WIDTH / 2 + 4 and abs(y - point.y) < NODE_HEIGHT / 2 + 4 for point in between
+        )
+    return count
