@@ -40,8 +40,8 @@ def row_growth(pairs: Sequence[TensorPair]) -> float | None:
     """Whether the rows that moved more grew more: slope of growth against movement over the rows of a matrix.
 
     Decay of weights shrinks all rows of a matrix alike, which turns the sign of the whole matrix's growth but not of
-    the slope: a row that made a longer step of its own grew by more, 1 a unit forward and -1 backward. Rows are compared
-    within their matrix (medians taken off), each relative to its own energy in the first version.
+    the slope: a row that made a longer step of its own grew by more, 1 a unit forward and -1 backward. Rows are
+    compared within their matrix (medians taken off), each relative to its own energy in the first version.
 
     Returns
     -------

@@ -192,7 +192,7 @@ def root_posterior(
     --------
     >>> chain = root_posterior([(0, 1), (1, 2)], {(0, 1): 2.0, (1, 0): 0.0, (1, 2): 1.0, (2, 1): 0.0})
     >>> chain.root, round(chain.forward[0, 1], 3)
-    (0, 0.91)
+    (0, 0.844)
     """
     around: dict[int, list[int]] = {}
     for one, two in edges:
