@@ -21,7 +21,8 @@ class TensorFingerprint:
     """What is kept of one tensor.
 
     A tensor of more than two axes counts as a matrix of its first axis by all the others; a vector of n values as a
-    matrix of 1 by n.
+    matrix of 1 by n. In a model of more tensors than a fingerprint can list, the experts of a layer are one tensor with
+    the experts as its first axis.
 
     Attributes
     ----------
@@ -36,25 +37,30 @@ class TensorFingerprint:
     content : str
         Hexadecimal BLAKE3 digest (256 bits) of the little-endian, row-major bytes.
     multiset : str
-        Hexadecimal digest (128 bits) of the values as a multiset: a permutation of the values leaves it alone.
+        Hexadecimal digest (128 bits) of the values' bits as a multiset: a permutation of the values leaves it alone.
+        0.0 and -0.0 are two values. It is no defence against forgery; `content` is.
     size, zeros, nonfinite : int
         Number of values, of zeros, and of NaN and infinite values. The statistics below leave out the non-finite.
     mean, variance, skewness, kurtosis : float
         First four moments; kurtosis is 3 for a normal distribution; skewness and kurtosis are 0 where the variance is.
     minimum, maximum, l1, l2 : float
-        Extremes, sum of absolute values, Euclidean (Frobenius) norm.
+        Extremes, sum of absolute values, Euclidean (Frobenius) norm; 0 where no value is finite.
     bf16_exact, f16_exact : int
         How many values a cast to bfloat16 or float16 would leave unchanged: the grid they lie on.
     mantissa_bits : int
-        Most bits of mantissa that any value uses, in 0..52; a cast to a coarser format lowers it.
+        Most bits of mantissa that any value uses, as a float64, in 0..52; a cast to a coarser format lowers it.
+        Subnormal values of F32 and F64 are left out.
     levels : int
-        Median, over the rows of the block, of the number of distinct values in a row; 0 without a block.
+        Median (the lower one), over the rows of the block, of the number of distinct values in a row; 0 without a
+        block.
     rows, columns : (s,), (t,) int64 arrays
         Where the block was taken, ascending.
-    block : (s, t) float32 array (float64 where the tensor is F64)
-        The exact values there.
+    block : (s, t) float32 array (float64 where the tensor is F64 or of 32- or 64-bit integers)
+        The exact values there; integers beyond 2**53 are rounded.
     sketch : (r, r) float32 array
-        Two-sided CountSketch; (0, 0) where the tensor is too small to need one (its block is the whole tensor).
+        Two-sided CountSketch (of the finite values), r in 4, 8, 16; (0, 0) where the tensor does not need one (its block
+        is the whole tensor) or the budget has no room. A smaller sketch is the sum of a larger one's neighbours:
+        `sketch.reshape(4, r // 4, 4, r // 4).sum((1, 3))`.
     """
 
     name: str

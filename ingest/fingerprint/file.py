@@ -137,15 +137,15 @@ def to_bytes(fingerprint: Fingerprint, *, samples: bool = True) -> bytes:
         "architecture": fingerprint.architecture,
         "kind": fingerprint.kind,
         "scale": fingerprint.scale,
-        "data": blake3(body).hexdigest(),
         "tensors": [[t.role, t.name, t.dtype, list(t.shape)] for t in tensors],
     }
-    header: dict[str, object] = {"__metadata__": {_KEY: _json(description)}}
+    header: dict[str, object] = {}
     offset = 0
     for name, dtype, values in columns:
         header[name] = {"dtype": dtype, "shape": list(values.shape), "data_offsets": [offset, offset + values.nbytes]}
         offset += values.nbytes
-    text = _json(header).encode("ascii")
+    description["digest"] = _digest(header, description, body)
+    text = _json(header | {"__metadata__": {_KEY: _json(description)}}).encode("ascii")
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + body
 
@@ -179,7 +179,7 @@ def _parse(content: bytes, where: str) -> Fingerprint:
             remedy="update modellake",
         )
     body = memoryview(content)[8 + length :]
-    check(blake3(body).hexdigest() == description["data"], "its data do not match their digest")
+    check(description.pop("digest") == _digest(header, description, body), "its content does not match its digest")
     columns = {name: _column(entry, body) for name, entry in header.items()}
     rows = description["tensors"]
     n = len(rows)
@@ -238,6 +238,13 @@ _EMPTY: NDArray[np.int64] = np.zeros(0, np.int64)
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _digest(columns: Mapping[str, object], description: Mapping[str, object], body: bytes | memoryview) -> str:
+    """Of everything that is in the file but the digest itself."""
+    hasher = blake3(_json([columns, description]).encode("ascii"))
+    hasher.update(body)
+    return hasher.hexdigest()
 
 
 def _text(description: Mapping[str, object], key: str) -> str:

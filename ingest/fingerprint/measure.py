@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,8 +104,7 @@ class Measurement:
             # Rounding would leave a trace of variance in a constant tensor.
             moments.mean, moments.m2, moments.m3, moments.m4 = total.minimum, 0.0, 0.0, 0.0
         empty = not moments.count
-        fold = SKETCH_SIDE // self._side if self._side else 1
-        sketch = self._sketch.reshape(self._side, fold, self._side, fold).sum(axis=(1, 3)) if self._side else None
+        sketch = _folded(self._sketch, self._side)
         return TensorFingerprint(
             name=self.tensor.name,
             role=self.role,
@@ -130,7 +130,7 @@ class Measurement:
             rows=self.rows,
             columns=self.columns,
             block=self.block,
-            sketch=np.zeros((0, 0), np.float32) if sketch is None else _single(sketch),
+            sketch=_single(sketch),
         )
 
     def _sample(self, chunk: Chunk, stored: NDArray[np.generic]) -> None:
@@ -246,11 +246,26 @@ def _pattern_facts(values: NDArray[np.float64]) -> tuple[Mask, Mask, Mask, Mask,
 
 
 def _middle(values: NDArray[np.floating]) -> float:
-    """A number near the mean, to take differences from: the mean of evenly spaced finite values, added in order."""
+    """A number near the mean, to take differences from: the mean of evenly spaced finite values.
+
+    Their sum is rounded once: the built-in `sum` adds differently from one version of Python to the next.
+    """
     spaced = values[:: max(1, values.size // _SHIFT_SAMPLES)].tolist()
     kept = [value for value in spaced if value - value == 0.0]
-    middle = sum(kept) / len(kept) if kept else 0.0
-    return middle if abs(middle) < np.inf else 0.0
+    try:
+        return fsum(kept) / len(kept) if kept else 0.0
+    except OverflowError:
+        return 0.0
+
+
+def _folded(sketch: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """A smaller sketch, as sums of neighbouring buckets, added in a fixed order."""
+    folded = np.zeros((side, side))
+    step = SKETCH_SIDE // side if side else 0
+    for row in range(step):
+        for column in range(step):
+            folded += sketch[row::step, column::step]
+    return folded
 
 
 def _of_key(key: int) -> float:

@@ -24,6 +24,7 @@ from ingest.tensors import STORAGE
 DEFAULT_BUDGET = 4_000_000
 """Bytes of a fingerprint's file; a little under 4 MiB."""
 
+_LONGEST_ROW = 1 << 20
 _RECORD_BYTES = 320  # at most: a row of every column of the file, without names
 _WHOLE_SIDE = 256
 _LARGE_SIDE = 256
@@ -37,7 +38,6 @@ _TOPOLOGY = (
     "attention.value.weight",
     "attention.key.weight",
     "attention.query_key_value.weight",
-    "mlp.up.weight",
 )
 
 
@@ -203,6 +203,8 @@ def _keep_all(items: Sequence[_Item], extents: Sequence[tuple[int, int]], left: 
 def _sketch(items: Sequence[_Item], left: int) -> int:
     """A sketch for every matrix that is not kept whole, by the largest side that fits; else for the dense ones."""
     partial = [item for item in items if item.is_matrix and item.rows * item.columns < item.height * item.width]
+    # A row as long as a chunk would cost as much to sketch as all else together.
+    partial = [item for item in partial if item.width <= _LONGEST_ROW]
     for chosen in (partial, [item for item in partial if ".experts." not in item.role]):
         for side in (SKETCH_SIDE, SKETCH_SIDE // 2, SKETCH_SIDE // 4):
             cost = 4 * side**2 * len(chosen)

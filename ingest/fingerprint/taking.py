@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from graph_schema.identity import version_id
 from ingest.fingerprint.chunks import Chunk, chunks_of
 from ingest.fingerprint.plan import BlockPlan
 from ingest.fingerprint.roles import Assignment, assign_roles
+from ingest.fingerprint.stacks import MANY_TENSORS, StackedSource
 from ingest.tensors import STORAGE, TensorInfo, TensorSource
 
 if TYPE_CHECKING:
@@ -71,6 +73,9 @@ def take_fingerprint(
     assignment = assign_roles(
         [tensor.name for tensor in source.tensors], model_type=str((config or {}).get("model_type") or "")
     )
+    if len(assignment.roles) > MANY_TENSORS:
+        source = stacked = StackedSource(source, assignment.roles)
+        assignment = replace(assignment, roles=stacked.roles)
     kept = [tensor for tensor in source.tensors if tensor.name in assignment.roles]
     if not kept:
         raise InputError("holds no weights", where=source.location, remedy="check that it is a model file")
