@@ -128,7 +128,7 @@ def folded(graph: LineageGraph, *, opened: Collection[str] = (), apart: Collecti
     upward: dict[str, list[LineageEdge]] = {}
     for edge in graph.edges:
         upward.setdefault(edge.child, []).append(edge)
-    inner = {edge.parent for edge in graph.edges} | {graph.focus, *apart}
+    inner = {edge.parent for edge in graph.edges} | {graph.focus}
     alike: dict[tuple[str, Relation], list[LineageNode]] = {}
     for node in graph.nodes:
         mine = upward.get(node.id, [])
@@ -140,7 +140,8 @@ def folded(graph: LineageGraph, *, opened: Collection[str] = (), apart: Collecti
             continue
         identifier = f"{relation}:{parent}"
         member.update({node.id: identifier for node in nodes})
-        if identifier not in opened:
+        nodes = [node for node in nodes if node.id not in apart]
+        if nodes and identifier not in opened:
             edges = tuple(edge for node in nodes for edge in upward[node.id])
             groups.append(Group(id=identifier, parent=parent, relation=relation, members=tuple(nodes), edges=edges))
     away = {node.id for group in groups for node in group.members}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _SPECIAL = frozenset("\\`*_{}[]()<>#+-.!|~$&:/\"'=^@%")
 _BLANK = "�"
+# Addresses become links even where every character is escaped; an invisible word joiner within them prevents it.
+_JOINER = "\u2060"
+_ADDRESS = re.compile(r"(:)(?=//)|(www)(?=\.)|(@)", re.IGNORECASE)
 
 
 def as_markdown(text: str) -> str:
@@ -16,10 +20,11 @@ def as_markdown(text: str) -> str:
 
     Examples
     --------
-    >>> print(as_markdown("[a](http://b) :red[c]"))
-    \\[a\\]\\(http\\:\\/\\/b\\) \\:red\\[c\\]
+    >>> print(as_markdown("[a](b) :red[c]"))
+    \\[a\\]\\(b\\) \\:red\\[c\\]
     """
-    return "".join(f"\\{character}" if character in _SPECIAL else character for character in visible(text))
+    parted = _ADDRESS.sub(lambda found: found[0] + _JOINER, visible(text))
+    return "".join(f"\\{character}" if character in _SPECIAL else character for character in parted)
 
 
 def visible(text: str) -> str:

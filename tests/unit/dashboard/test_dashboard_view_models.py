@@ -74,7 +74,7 @@ def test_escaped_text_is_one_paragraph_that_says_what_the_text_says(text: str) -
     assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
     inline = tokens[1].children or []
     assert {token.type for token in inline} <= {"text", "text_special"}
-    assert "".join(token.content for token in inline) == ("x" + visible(text)).rstrip()
+    assert "".join(token.content for token in inline).replace("\u2060", "") == ("x" + visible(text)).rstrip()
 
 
 def test_a_name_cannot_turn_its_direction_around() -> None:

@@ -1,0 +1,135 @@
+"""The dashboard as a reader sees it: a real server, a real store, a real browser, nothing from the network."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.webdriver import WebDriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.browser.chromium import chromium, dashboard_of, installed
+from tests.unit.dashboard.sample_lake import HOSTILE, fill, version_id
+
+pytestmark = pytest.mark.browser
+_WAIT_SECONDS = 40
+Found = TypeVar("Found")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    if not installed():
+        if os.environ.get("CI") == "true":
+            pytest.fail("no chromium or no chromedriver: install Debian's chromium and chromium-driver")
+        pytest.skip("no chromium or no chromedriver on this machine")
+    lake: Path = fill(tmp_path_factory.mktemp("browser-lake"))
+    with dashboard_of(lake) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser(address) -> Iterator[WebDriver]:
+    with chromium() as driver:
+        yield driver
+
+
+def eventually(browser: WebDriver, found: Callable[[], Found], what: str) -> Found:
+    return WebDriverWait(browser, _WAIT_SECONDS, ignored_exceptions=[StaleElementReferenceException]).until(
+        lambda _: found(), what
+    )
+
+
+def texts(browser: WebDriver, selector: str) -> list[str]:
+    return [item.text for item in browser.find_elements(By.CSS_SELECTOR, selector)]
+
+
+def titles(browser: WebDriver) -> set[str]:
+    return set(texts(browser, ".lv-title"))
+
+
+def places(browser: WebDriver) -> dict[str, str]:
+    return browser.execute_script(
+        "return Object.fromEntries([...document.querySelectorAll('.lv-node')].map("
+        "node => [node.dataset.id, node.getAttribute('transform')]))"
+    )
+
+
+def press(browser: WebDriver, selector: str) -> None:
+    # A curve's middle is not on the curve: the event goes to the element itself, as from a keyboard.
+    browser.execute_script("arguments[0].focus()", browser.find_element(By.CSS_SELECTOR, selector))
+    ActionChains(browser).send_keys(Keys.ENTER).perform()
+
+
+def test_a_reader_searches_expands_reads_the_evidence_and_asks_in_cypher(address, browser) -> None:
+    browser.get(address)
+    box = eventually(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".stTextInput input"), "search box")[0]
+    eventually(browser, lambda: "Largest families" in browser.page_source, "overview")
+    eventually(browser, lambda: any("contradicted" in text for text in texts(browser, ".mp-verdict")), "findings")
+
+    box.send_keys("org/bas")
+    result = eventually(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".st-key-results button"), "a result")[
+        0
+    ]
+    assert "org/base" in result.text
+    result.click()
+    eventually(browser, lambda: {"base", "chat", "giant", "12 fine-tuned"} <= titles(browser), "one hop each way")
+    assert "chat-q4" not in titles(browser)
+    assert f"model={version_id('org/base')}" in browser.current_url
+
+    before = places(browser)
+    chat = f".lv-node[data-id='node:{version_id('org/chat')}']"
+    browser.find_element(By.CSS_SELECTOR, f"{chat} .lv-title").click()
+    eventually(browser, lambda: {"chat-q4", "merge", "stray"} <= titles(browser), "the hop of the clicked node")
+    after = places(browser)
+    assert all(after[name] == place for name, place in before.items() if name in after)
+    eventually(browser, lambda: "org/chat" in texts(browser, ".st-key-evidence h2"), "the clicked node's panel")
+
+    press(browser, ".lv-edge.lv-inferred[aria-label*='quantized']")
+    eventually(browser, lambda: "quantized from" in " ".join(texts(browser, ".st-key-evidence h2")), "the edge's panel")
+    press(browser, ".lv-edge.lv-declared[aria-label*='contradict']")
+    panel = eventually(
+        browser,
+        lambda: next((text for text in texts(browser, ".st-key-evidence") if "Claim contradicted" in text), ""),
+        "the contradicted claim",
+    )
+    assert "README.md · base_model" in panel
+    assert HOSTILE in panel
+
+    browser.find_element(By.CSS_SELECTOR, f"{chat} .lv-badge").click()
+    eventually(browser, lambda: "chat-q4" not in titles(browser), "the hop is taken away")
+
+    next(item for item in browser.find_elements(By.CSS_SELECTOR, "button") if item.text == "Cypher").click()
+    eventually(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".st-key-run_query button"), "the console")
+    browser.find_element(By.CSS_SELECTOR, ".st-key-run_query button").click()
+    eventually(
+        browser,
+        lambda: any(" rows in " in text for text in texts(browser, ".stCaption, [data-testid=stCaptionContainer]")),
+        "a result",
+    )
+    assert browser.find_elements(By.CSS_SELECTOR, "[data-testid=stDataFrame]")
+    query = browser.find_element(By.CSS_SELECTOR, ".st-key-query_text textarea")
+    query.send_keys(Keys.CONTROL, "a")
+    query.send_keys("MATCH (n) DETACH DELETE n", Keys.CONTROL, Keys.ENTER)
+    eventually(browser, lambda: "DETACH" in query.get_attribute("value"), "the typed query")
+    browser.find_element(By.CSS_SELECTOR, ".st-key-run_query button").click()
+    eventually(browser, lambda: texts(browser, "[data-testid=stAlert]"), "the refusal")
+
+
+def test_hostile_names_do_nothing_and_nothing_is_fetched_from_elsewhere(address, browser) -> None:
+    browser.get_log("performance")
+    browser.get(f"{address}/?model={version_id(HOSTILE)}")
+    eventually(browser, lambda: HOSTILE in texts(browser, ".st-key-evidence h2"), "the name as it stands")
+    assert browser.execute_script("return window.hostile") is None
+    assert not browser.find_elements(By.CSS_SELECTOR, "img[src='x'], a[href*='example.invalid']")
+    asked = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [item["params"]["request"]["url"] for item in asked if item["method"] == "Network.requestWillBeSent"]
+    assert urls
+    assert [url for url in urls if not url.startswith((address, "data:", "blob:"))] == []
