@@ -58,7 +58,7 @@ class Version:
     id : str
         `graph_schema.identity.version_id` of the weights, or `ghost:NAME` for one that is absent.
     name : str
-        The name of the model it was first seen as, for people.
+        The name of the model that has it, for people; the first in the alphabet where several have.
     kind : VersionKind
         Full weights, a separate adapter, a component of a pipeline, or a ghost.
     architecture : str, optional

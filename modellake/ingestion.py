@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cypher.store import Store
@@ -15,7 +15,7 @@ from graph_schema.errors import EmptyLakeError, ModelLakeError, ResourceError
 from graph_schema.graph import Edge, Rows, Value
 from graph_schema.identity import digest
 from graph_schema.labels import Label, Relation, VersionKind
-from graph_schema.records import Record
+from graph_schema.records import Record, Version
 from ingest.discovery import discover
 from ingest.fingerprint.file import write_fingerprint
 from ingest.fingerprint.taking import default_workers
@@ -236,7 +236,7 @@ def _keep(store: Store, settings: Settings, reading: ModelReading, where: str, s
 
 
 def _rows(store: Store, reading: ModelReading) -> Rows:
-    records: list[Record] = [reading.model, *(item.version for item in reading.versions)]
+    records: list[Record] = [reading.model, *(_joined(store, item.version) for item in reading.versions)]
     edges = []
     for item in reading.versions:
         properties: dict[str, Value] = {"path": item.path} if item.path else {}
@@ -251,3 +251,11 @@ def _rows(store: Store, reading: ModelReading) -> Rows:
     subjects = [item.version for item in reading.versions if item.version.kind is not VersionKind.COMPONENT]
     declared = declared_rows(reading.model, subjects, reading.claims, resolver(store))
     return Rows.of(records, edges) + declared
+
+
+def _joined(store: Store, version: Version) -> Version:
+    """The version with what is known of the same weights under other names, whichever was read first."""
+    for row in store.query("version", version=version.id):
+        formats = tuple(sorted({*version.formats, *(row["formats"] or ())}))
+        return replace(version, name=min(version.name, str(row["name"])), formats=formats)
+    return version

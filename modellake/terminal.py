@@ -17,6 +17,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -54,7 +55,7 @@ def ingest_with_progress(lake: Lake, paths: Sequence[Path], workers: int | None)
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with _bar(*columns) as bar:
         task = bar.add_task("looking for models", total=None)
         hooks = IngestProgress(
             total=lambda size: bar.update(task, total=size),
@@ -67,7 +68,7 @@ def ingest_with_progress(lake: Lake, paths: Sequence[Path], workers: int | None)
 def infer_with_progress(lake: Lake, *, weights_only: bool, least_confidence: float | None) -> InferSummary:
     """Infer under a bar of families."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with _bar(*columns) as bar:
         task = bar.add_task("families", total=None)
         return lake.infer(
             weights_only=weights_only,
@@ -264,6 +265,12 @@ def _problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 def _list_problems(problems: Iterable[Problem]) -> None:
     for problem in problems:
         _note(f"left out: {problem}")
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
+    """A bar on stderr that leaves nothing behind; nothing at all where nobody watches."""
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _out() -> Console:

@@ -60,18 +60,24 @@ def _label(graph: LineageGraph, node: LineageNode, edge: LineageEdge | None) -> 
     if also:
         parts.append(f"[dim]= {', '.join(also)}[/]")
     if edge is not None:
-        parts.append(_edge_label(edge))
-        others = [item for item in graph.parents(node.id) if item is not edge]
+        edges = list(graph.parents(node.id))
+        claimed = {item.parent for item in edges if item.basis is Basis.DECLARED}
+        shown = {item.parent for item in edges if item.basis is Basis.INFERRED}
+        parts.append(_edge_label(edge, confirmed=edge.parent in claimed))
         parts += [
-            f"[dim]and {escape(clean_name(graph.node(item.parent).name))}:[/] {_edge_label(item)}" for item in others
+            f"[dim]and {escape(clean_name(graph.node(item.parent).name))}:[/] "
+            + _edge_label(item, confirmed=item.parent in claimed)
+            for item in edges
+            if item is not edge and not (item.basis is Basis.DECLARED and item.parent in shown)
         ]
     return " ".join(parts)
 
 
-def _edge_label(edge: LineageEdge) -> str:
+def _edge_label(edge: LineageEdge, *, confirmed: bool) -> str:
     word = edge.relation.lower().replace("_", " ")
     share = "" if edge.weight is None else f" × {edge.weight:.3g}"
     if edge.basis is Basis.DECLARED:
         return f"[yellow]{word}{share}, declared[/]"
     colour = "green" if edge.confidence >= 0.9 else "cyan" if edge.confidence >= 0.7 else "magenta"
-    return f"[{colour}]{word}{share} {edge.confidence:.0%}[/]"
+    said = " [yellow]✓ declared[/]" if confirmed else ""
+    return f"[{colour}]{word}{share} {edge.confidence:.0%}[/]{said}"
