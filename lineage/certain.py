@@ -14,6 +14,8 @@ from lineage.rules.registry import directed_transformation
 from lineage.rules.traits import traits
 from lineage.topology import WeighedLink
 
+NEAREST = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertainEdge:
@@ -77,7 +79,8 @@ def _copies(fingerprints: Sequence[Fingerprint], near: dict[int, list[tuple[floa
     found = []
     for child, fingerprint in enumerate(fingerprints):
         signs = traits(fingerprint)
-        for _, parent in sorted(near.get(child, ())):
+        # Rounding errors or zeros are all that lies between a copy and its source, so that no relative is nearer.
+        for _, parent in sorted(near.get(child, ()))[:NEAREST]:
             if not signs.any and fingerprints[parent].parameters >= fingerprint.parameters:
                 continue
             answer = directed_transformation(fingerprints[parent], fingerprint, signs)

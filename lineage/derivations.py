@@ -11,7 +11,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Basis, Relation
 from lineage.family import TreeEdge
 from lineage.rules.comparison import Comparison, Transformation
-from lineage.rules.expansion import layer_count
+from lineage.rules.expansion import added_rows, layer_count
 from lineage.rules.registry import reversible_transformation
 
 METHOD = "weights/1"
@@ -96,6 +96,17 @@ def _fine_tuned(parent: Fingerprint, child: Fingerprint) -> Transformation:
         value=len(equal) / max(total, 1),
         method="comparison",
     )
+    deeper, rows = layer_count(child) - layer_count(parent), added_rows(comparison)
+    if deeper > 0 or rows > 0:
+        what = f"{deeper} layers" if deeper > 0 else f"{rows} rows of the vocabulary"
+        return Transformation(
+            relation=Relation.EXPANDED_FROM,
+            method="depth, then trained" if deeper > 0 else "vocabulary, then trained",
+            directed=False,
+            summary=", ".join([f"{what} were added and {words}", *notes]),
+            parameters={"layers": deeper} if deeper > 0 else {"rows": rows},
+            observations=(observation,),
+        )
     student = comparison.lost and not comparison.gained and layer_count(child) < layer_count(parent)
     return Transformation(
         relation=Relation.DISTILLED_FROM if student else Relation.FINE_TUNED_FROM,

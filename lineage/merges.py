@@ -91,7 +91,7 @@ def find_merges(
     In this order: passthrough (tensors equal to the bit), linear and task arithmetic (an affine combination of the
     whole), slerp (tensor by tensor), TIES and DARE (value by value). Each accepts only what no training leaves behind.
     """
-    index = content_index(fingerprints)
+    index = content_index(fingerprints, copies)
     norms = [float(sum(tensor.l2**2 for tensor in item.tensors if len(tensor.shape) >= 2)) for item in fingerprints]
     found: dict[int, Merge] = {}
     for child in range(len(fingerprints)):
@@ -147,11 +147,17 @@ def _affine(values: NDArray[np.float64], candidates: Sequence[int], norms: Seque
             residual=fit.residual,
             statement=statement,
         )
-    # Adding task vectors: of the four corners of such a figure the base is the shortest, the merge the longest.
     if len(negative) > 1 or len(members) < 3:
         return None
     base = members[negative[0]]
-    if norms[base] > min(norms[member] for member in members) or norms[child] < max(norms[item] for item in members):
+    # Every member is a combination of the others and the child: the merge is the one that needs the least weights.
+    # Where weights tie (task vectors added whole), the base is the shortest of all and the merge the longest.
+    own = sum(abs(weight) for weight in fit.weights)
+    others = min((1 + own - abs(weight)) / abs(weight) for weight in fit.weights)
+    longest = norms[base] <= min(norms[item] for item in members) and norms[child] >= max(
+        norms[item] for item in members
+    )
+    if own > 0.95 * others and not (longest and own < 1.05 * others):
         return None
     return Merge(
         members=members,

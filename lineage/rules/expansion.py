@@ -52,6 +52,18 @@ def _deeper(comparison: Comparison) -> Transformation | None:
     )
 
 
+def added_rows(comparison: Comparison) -> int:
+    """How many rows the child's vocabulary has more than the parent's, where all else about it has the same shape."""
+    return max(
+        (
+            pair.two.shape[0] - pair.one.shape[0]
+            for pair in comparison.pairs
+            if pair.matrix and pair.role.startswith("embed.token") and pair.two.shape[1:] == pair.one.shape[1:]
+        ),
+        default=0,
+    )
+
+
 def layer_count(fingerprint: Fingerprint) -> int:
     """Number of layers that have tensors of their own."""
     return len(_layers(fingerprint.tensors))

@@ -30,12 +30,12 @@ class Stitching:
     shares: tuple[float, ...]
 
 
-def content_index(fingerprints: Sequence[Fingerprint]) -> Mapping[str, frozenset[int]]:
-    """Which versions hold each content, for tensors of at least 16 values."""
+def content_index(fingerprints: Sequence[Fingerprint], copies: frozenset[int]) -> Mapping[str, frozenset[int]]:
+    """Which versions hold each content, for tensors of at least 16 values; lossy copies are nobody's source."""
     holders: dict[str, set[int]] = {}
     for position, fingerprint in enumerate(fingerprints):
         for tensor in fingerprint.tensors:
-            if tensor.size >= LEAST_SIZE:
+            if position not in copies and tensor.size >= LEAST_SIZE:
                 holders.setdefault(tensor.content, set()).add(position)
     return {content: frozenset(found) for content, found in holders.items()}
 
@@ -59,7 +59,7 @@ def stitching(child: int, fingerprints: Sequence[Fingerprint], index: Mapping[st
     """
     tensors = [tensor for tensor in fingerprints[child].tensors if tensor.size >= LEAST_SIZE]
     total = sum(tensor.size for tensor in tensors)
-    sources = [(tensor.size, index[tensor.content] - {child}) for tensor in tensors]
+    sources = [(tensor.size, index.get(tensor.content, frozenset()) - {child}) for tensor in tensors]
     if not total or sum(size for size, held in sources if held) < COVERED * total:
         return None
     members: list[int] = []

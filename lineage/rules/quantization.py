@@ -15,6 +15,7 @@ from lineage.rules.comparison import Comparison, Transformation
 from lineage.rules.traits import grid_step, on_grid
 
 WITHIN_HALF_A_STEP = 0.998
+FEW_BITS = 0.13
 
 Block = NDArray[np.float64]
 
@@ -146,7 +147,10 @@ def _rounding(pair: TensorPair) -> bool:
         return bool((np.abs(pair.delta) <= bounds[:, None]).mean() > WITHIN_HALF_A_STEP and pair.delta.any())
     norm = float(np.linalg.norm(pair.first))
     size = float(np.linalg.norm(pair.delta))
-    return 0 < size < 0.5 * norm and min(_row_kurtosis(pair.delta), _row_kurtosis(pair.delta.T)) < 2.7
+    # A floating-point grid of few bits errs in proportion to the value: by a sixteenth with three bits of mantissa.
+    if (np.abs(pair.delta) <= FEW_BITS * np.abs(pair.first) + 1e-3 * norm / np.sqrt(pair.first.size)).mean() > 0.97:
+        return size > 0
+    return 0 < size < 0.5 * norm and min(_row_kurtosis(pair.delta), _row_kurtosis(pair.delta.T)) < 2.5
 
 
 def _row_kurtosis(delta: Block) -> float:
