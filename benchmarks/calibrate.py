@@ -32,7 +32,7 @@ from lineage.merges import FamilyVectors
 from lineage.relatedness import families, kinship
 
 CUES = ("growth", "row_growth", "clock", "grid", "angle")
-SHARPNESS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+SHARPNESS = (2.0, 3.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
