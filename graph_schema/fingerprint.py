@@ -58,7 +58,7 @@ class TensorFingerprint:
     block : (s, t) float32 array (float64 where the tensor is F64 or of 32- or 64-bit integers)
         The exact values there; integers beyond 2**53 are rounded.
     sketch : (r, r) float32 array
-        Two-sided CountSketch (of the finite values), r in 4, 8, 16; (0, 0) where the tensor does not need one (its block
+        Two-sided CountSketch of the finite values, r in 4, 8, 16; (0, 0) where the tensor does not need one (its block
         is the whole tensor) or the budget has no room. A smaller sketch is the sum of a larger one's neighbours:
         `sketch.reshape(4, r // 4, 4, r // 4).sum((1, 3))`.
     """

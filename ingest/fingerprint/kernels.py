@@ -1,4 +1,4 @@
-"""The inner loops, compiled: statistics, multiset hash and sketch of one chunk of values.
+"""The inner loops, compiled: statistics and multiset hash of one chunk of values.
 
 Everything here gives the same bits on every machine. Integers are exact. Floating-point sums have an explicit order,
 which is part of the fingerprint's definition (`docs/fingerprint.md`): of every piece of `PIECE` values, the non-finite
@@ -20,12 +20,9 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import float32, njit, types, uint32
-from numba.extending import intrinsic, overload
-
-from ingest.fingerprint.sampling import SKETCH_SIDE
+from numba.extending import intrinsic
 
 LANES = 256
-TILE = 4096
 _STEP = 4 * LANES
 PIECE = 4 * _STEP
 _PATCH = 512
@@ -38,14 +35,14 @@ _K4 = np.uint64(0x03707344)
 _C1 = np.uint64(0x9E3779B1)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _SECOND_SEED = np.uint64(0xA4093822299F31D0)
 _LOW = np.uint64(0xFFFFFFFF)
-_S27, _S30, _S31, _S32, _S60 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32), np.uint64(60)
+_S27, _S30, _S31, _S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
 
 
 @intrinsic
-def _as_float(typing_context: Any, bits: Any) -> Any:
+def as_float(typing_context: Any, bits: Any) -> Any:
     """The float32 whose bits are a uint32; vectorises, as a view of an array inside a loop would not."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -55,7 +52,7 @@ def _as_float(typing_context: Any, bits: Any) -> Any:
 
 
 @intrinsic
-def _as_bits(typing_context: Any, value: Any) -> Any:
+def as_bits(typing_context: Any, value: Any) -> Any:
     """The bits of a float32 as a uint32."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -64,18 +61,18 @@ def _as_bits(typing_context: Any, value: Any) -> Any:
     return uint32(types.float32), generate
 
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
-_inline = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
+compiled = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
 
 
-@_inline
-def _splitmix(x):
+@compiled
+def splitmix(x):
+    """The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
     x = (x ^ (x >> _S30)) * _M1
     x = (x ^ (x >> _S27)) * _M2
     return x ^ (x >> _S31)
 
 
-@_inline
+@compiled
 def _fold(x):
     # A 32 by 32 bit product, and its two halves multiplied again under two keys: three vector multiplications a value.
     product = ((x ^ _K1) & _LOW) * _C1
@@ -84,7 +81,7 @@ def _fold(x):
     return product + low * (high ^ _K2), (low ^ _K3) * (high ^ _K4) ^ product
 
 
-@_compiled
+@compiled
 def multiset32(bits):
     """Two sums modulo 2**64 of mixed 32-bit values."""
     first = np.uint64(0)
@@ -96,19 +93,19 @@ def multiset32(bits):
     return first, second
 
 
-@_compiled
+@compiled
 def multiset64(bits):
     """Two sums modulo 2**64 of mixed 64-bit values."""
     first = np.uint64(0)
     second = np.uint64(0)
     for i in range(bits.size):
         x = bits[i]
-        first += _splitmix(x + _GOLDEN)
-        second += _splitmix(x ^ _SECOND_SEED)
+        first += splitmix(x + GOLDEN)
+        second += splitmix(x ^ _SECOND_SEED)
     return first, second
 
 
-@_compiled
+@compiled
 def multiset_of_counts(patterns, counts):
     """`multiset32` of values given by their bits and how often each occurs."""
     first = np.uint64(0)
@@ -120,7 +117,7 @@ def multiset_of_counts(patterns, counts):
     return first, second
 
 
-@_compiled
+@compiled
 def count16(words, rest, counts):
     """Occurrences of each 16-bit pattern; `words` holds four of them each, `counts` is (2, 65536) and is added to.
 
@@ -139,7 +136,7 @@ def count16(words, rest, counts):
         even[rest[i]] += np.uint32(1)
 
 
-@_compiled
+@compiled
 def count8(codes, counts):
     """Occurrences of each byte, added to `counts` (4, 256)."""
     full = codes.size & ~3
@@ -152,19 +149,19 @@ def count8(codes, counts):
         counts[0, codes[i]] += np.uint32(1)
 
 
-@_inline
+@compiled
 def _grid_distance(size):
     # 0 where a float32 (its bits without the sign) is exact in half precision. Adding 0.75 rounds to multiples of
     # 2**-24, the spacing of half-precision subnormals; above them the 13 lowest bits of the mantissa decide.
-    x = _as_float(size)
-    rounded = _as_bits(np.float32(np.float32(x + np.float32(0.75)) - np.float32(0.75)))
+    x = as_float(size)
+    rounded = as_bits(np.float32(np.float32(x + np.float32(0.75)) - np.float32(0.75)))
     small = np.uint32(rounded ^ size)
     normal = np.uint32(size & np.uint32(0x1FFF))
     distance = small if size < np.uint32(0x38800000) else normal
     return distance if size <= np.uint32(0x477FE000) else np.uint32(1)
 
 
-@_compiled
+@compiled
 def _extremes32(bits, least, greatest):
     for i in range(bits.size):
         x = np.int32(bits[i])
@@ -175,7 +172,7 @@ def _extremes32(bits, least, greatest):
     return least, greatest
 
 
-@_compiled
+@compiled
 def _counts32(bits):
     # Every operation is cast back to 32 bits: left to itself Numba would widen it, at half the speed.
     zeros = np.uint32(0)
@@ -194,7 +191,7 @@ def _counts32(bits):
     return zeros, odd, coarse, mantissa
 
 
-@_compiled
+@compiled
 def _exact32(bits):
     brain = np.uint32(0)
     half = np.uint32(0)
@@ -207,7 +204,7 @@ def _exact32(bits):
     return brain, half
 
 
-@_compiled
+@compiled
 def measure32(bits, values, shift):
     """Everything about float32 values but their sketch, piece by piece so that each is read from memory once.
 
@@ -249,7 +246,7 @@ def measure32(bits, values, shift):
     return first, second, zeros, odd, brain, half, mantissa, least, greatest, _sum_lanes(lanes)
 
 
-@_compiled
+@compiled
 def patterns64(values, bits):
     """Zeros, non-finite, exact in bfloat16 and float16, OR of the mantissas of normal values, least and greatest.
 
@@ -273,14 +270,14 @@ def patterns64(values, bits):
             mantissa |= size & np.uint64(0xFFFFFFFFFFFFF)
         single = np.float32(x)
         if np.float64(single) == x:
-            brain += (_as_bits(single) & np.uint32(0xFFFF)) == np.uint32(0)
-            half += _grid_distance(np.uint32(_as_bits(single) & np.uint32(0x7FFFFFFF))) == np.uint32(0)
+            brain += (as_bits(single) & np.uint32(0xFFFF)) == np.uint32(0)
+            half += _grid_distance(np.uint32(as_bits(single) & np.uint32(0x7FFFFFFF))) == np.uint32(0)
         least = min(least, x)
         greatest = max(greatest, x)
     return zeros, odd, brain, half, mantissa, least, greatest
 
 
-@_compiled
+@compiled
 def power_sums(values, shift):
     """Sums of (x - shift) to the powers 1 to 4 and of |x| over finite values, in float64; in that order, (5,)."""
     lanes = np.zeros((5, LANES), np.float64)
@@ -289,7 +286,7 @@ def power_sums(values, shift):
     return _sum_lanes(lanes)
 
 
-@_compiled
+@compiled
 def _only_finite(values):
     kept = np.empty_like(values)
     count = 0
@@ -300,7 +297,7 @@ def _only_finite(values):
     return kept[:count]
 
 
-@_compiled
+@compiled
 def _add_powers(values, shift, lanes):
     s1, s2, s3, s4, s5 = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4]
     full = values.size - values.size % _STEP
@@ -335,7 +332,7 @@ def _add_powers(values, shift, lanes):
         s5[j] += abs(x)
 
 
-@_compiled
+@compiled
 def _sum_lanes(lanes):
     sums = np.zeros(5, np.float64)
     for k in range(5):
@@ -344,7 +341,7 @@ def _sum_lanes(lanes):
     return sums
 
 
-@_compiled
+@compiled
 def central_sums(counts, values):
     """Count, mean, central sums of powers 2 to 4, sum of |x|: of finite values with their counts, in index order."""
     n = 0
@@ -371,114 +368,3 @@ def central_sums(counts, values):
             m3 += counts[i] * (q * d)
             m4 += counts[i] * (q * q)
     return n, mean, m1, m2, m3, m4, absolute
-
-
-def _load(stored, table):
-    """A stored value as a float, 0 where it is not finite; chosen by the type of `stored` when it is compiled."""
-    raise TypeError("only for compiled code")
-
-
-@overload(_load)
-def _choose_load(stored, table):
-    return {types.uint16: _brain, types.int16: _half, types.uint8: _looked_up}.get(stored, _plain)
-
-
-def _brain(stored, table):
-    single = np.uint32(np.uint32(stored) << np.uint32(16))
-    finite = np.uint32(single & np.uint32(0x7FFFFFFF)) < np.uint32(0x7F800000)
-    return _as_float(single if finite else np.uint32(0))
-
-
-def _half(stored, table):
-    # The exponent is corrected by a multiplication, which is exact and makes subnormals normal.
-    bits = np.uint32(stored)
-    size = np.uint32(bits & np.uint32(0x7FFF))
-    kept = size if size < np.uint32(0x7C00) else np.uint32(0)
-    sign = np.uint32(np.uint32(bits & np.uint32(0x8000)) << np.uint32(16))
-    return _as_float(np.uint32(np.uint32(kept << np.uint32(13)) | sign)) * np.float32(2.0**112)
-
-
-def _looked_up(stored, table):
-    return table[stored]
-
-
-def _plain(stored, table):
-    return stored if stored - stored == 0 else stored * 0
-
-
-@_compiled
-def sketch(values, rows, columns, first_row, first_column, row_seed, column_seed, table, line):
-    """A chunk's part of the two-sided CountSketch, (16, 16) float64.
-
-    Rows of a bucket are added with their signs, four by four as (0 + 1) + (2 + 3), then one by one, in the dtype of
-    `line`; then the columns, first to last, in float64.
-
-    Parameters
-    ----------
-    values : (rows * columns,) array
-        bfloat16 as uint16, float16 as int16, 8-bit floats as uint8 with their values in `table`, else float32 or
-        float64.
-    rows, columns, first_row, first_column : int
-        Place of the chunk in the matrix.
-    row_seed, column_seed : uint64
-    table : (256,) or (1,) float32 array
-        Finite values of the 8-bit floats.
-    line : array
-        Room for sums along a row, float32 or float64: its length is how many columns are worked on at once.
-    """
-    side = SKETCH_SIDE
-    result = np.zeros((side, side), np.float64)
-    bucket = np.empty(rows, np.int64)
-    sign = np.empty(rows, line.dtype)
-    ends = np.zeros(side + 1, np.int64)
-    for i in range(rows):
-        hashed = _splitmix(row_seed + np.uint64(first_row + i + 1) * _GOLDEN)
-        bucket[i] = np.int64(hashed >> _S60)
-        ends[bucket[i] + 1] += 1
-        sign[i] = 1.0 if hashed & np.uint64(1) else -1.0
-    for k in range(side):
-        ends[k + 1] += ends[k]
-    place = ends[:side].copy()
-    order = np.empty(rows, np.int64)
-    for i in range(rows):
-        order[place[bucket[i]]] = i
-        place[bucket[i]] += 1
-    width = min(line.size, columns)
-    column_bucket = np.empty(width, np.int64)
-    column_sign = np.empty(width, np.float64)
-    for left in range(0, columns, width):
-        span = min(width, columns - left)
-        for j in range(span):
-            hashed = _splitmix(column_seed + np.uint64(first_column + left + j + 1) * _GOLDEN)
-            column_bucket[j] = np.int64(hashed >> _S60)
-            column_sign[j] = 1.0 if hashed & np.uint64(1) else -1.0
-        for k in range(side):
-            begin, end = ends[k], ends[k + 1]
-            if begin == end:
-                continue
-            line[:] = 0
-            whole = end - (end - begin) % 4
-            for i in range(begin, whole, 4):
-                # Slices, because an index with an offset could be negative for all the compiler knows.
-                at = order[i] * columns + left
-                r0 = values[at : at + span]
-                at = order[i + 1] * columns + left
-                r1 = values[at : at + span]
-                at = order[i + 2] * columns + left
-                r2 = values[at : at + span]
-                at = order[i + 3] * columns + left
-                r3 = values[at : at + span]
-                s0, s1, s2, s3 = sign[order[i]], sign[order[i + 1]], sign[order[i + 2]], sign[order[i + 3]]
-                for j in range(span):
-                    line[j] += (s0 * _load(r0[j], table) + s1 * _load(r1[j], table)) + (
-                        s2 * _load(r2[j], table) + s3 * _load(r3[j], table)
-                    )
-            for i in range(whole, end):
-                at = order[i] * columns + left
-                r0 = values[at : at + span]
-                s0 = sign[order[i]]
-                for j in range(span):
-                    line[j] += s0 * _load(r0[j], table)
-            for j in range(span):
-                result[k, column_bucket[j]] += column_sign[j] * np.float64(line[j])
-    return result

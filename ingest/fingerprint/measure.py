@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import fsum
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import TensorFingerprint
-from ingest.fingerprint import kernels
+from ingest.fingerprint import countsketch, kernels
 from ingest.fingerprint.chunks import Chunk
 from ingest.fingerprint.plan import Extent
 from ingest.fingerprint.sampling import SKETCH_SIDE, layer_free, sample, seed
 from ingest.fingerprint.statistics import Moments, bounded
-from ingest.fingerprint.values import WIDE, decode, half_table, small_float_table
+from ingest.fingerprint.values import WIDE, decode, pattern_facts, small_float_table
 from ingest.tensors import STORAGE, TensorInfo
-
-Mask = NDArray[np.bool_]
 
 _WORD = 1 << 64
 _SHIFT_SAMPLES = 256
+_SAFE_COUNT = (1 << 32) - 1
 
 
 @dataclass(slots=True)
 class Portion:
     """What one chunk gave."""
 
-    counts: NDArray[np.uint32] | None = None
     moments: Moments | None = None
     multiset: tuple[int, int] = (0, 0)
     zeros: int = 0
@@ -61,8 +60,9 @@ class Measurement:
         self._side = extent.sketch
         self._sketch = np.zeros((SKETCH_SIDE, SKETCH_SIDE))
         self._itemsize = STORAGE[tensor.dtype].itemsize
-        patterns = 1 << (8 * self._itemsize) if self._itemsize < 4 else 0
-        self._counts = np.zeros(patterns, np.int64)
+        self._counts = np.zeros(1 << (8 * self._itemsize) if self._itemsize < 4 else 0, np.int64)
+        self._counts_lock = Lock()
+        self._tables: list[NDArray[np.uint32]] = []
         self._total = Portion(moments=Moments(), mantissa=0)
 
     def measure(self, chunk: Chunk, stored: NDArray[np.generic]) -> Portion:
@@ -76,8 +76,6 @@ class Measurement:
     def collect(self, portion: Portion) -> None:
         """Add what one chunk gave."""
         total = self._total
-        if portion.counts is not None:
-            self._counts += portion.counts
         if portion.moments is not None and total.moments is not None:
             total.moments.add(portion.moments)
         total.multiset = (
@@ -98,6 +96,7 @@ class Measurement:
         """The record, once every chunk is collected."""
         if self._itemsize < 4:
             self._read_counts()
+        self.block[np.isnan(self.block)] = np.nan  # one NaN for all
         total = self._total
         moments = total.moments or Moments()
         if total.minimum == total.maximum:
@@ -139,35 +138,52 @@ class Measurement:
         if top < bottom and left < right:
             rows = self.rows[top:bottom] - chunk.first_row
             columns = self.columns[left:right] - chunk.first_column
-            values = decode(self.tensor.dtype, stored.reshape(chunk.rows, chunk.columns)[np.ix_(rows, columns)])
-            self.block[top:bottom, left:right] = np.where(np.isnan(values), np.float32(np.nan), values)
+            values = stored.reshape(chunk.rows, chunk.columns)[np.ix_(rows, columns)]
+            self.block[top:bottom, left:right] = decode(self.tensor.dtype, values)
 
     def _narrow(self, stored: NDArray[np.generic]) -> Portion:
         """One or two bytes a value: counting every pattern says everything else, exactly."""
+        try:
+            table = self._tables.pop()  # one for each worker, used for all its chunks
+        except IndexError:
+            table = np.zeros((4, 256) if self._itemsize == 1 else (2, 65536), np.uint32)
         if self._itemsize == 1:
-            counts = np.zeros((4, 256), np.uint32)
-            kernels.count8(stored.view(np.uint8), counts)
+            kernels.count8(stored.view(np.uint8), table)
         else:
-            counts = np.zeros((2, 65536), np.uint32)
             bits = _aligned(stored).view(np.uint16)
             full = bits.size & ~3
-            kernels.count16(bits[:full].view(np.uint64), bits[full:], counts)
-        return Portion(counts=counts.sum(axis=0, dtype=np.uint32))
+            kernels.count16(bits[:full].view(np.uint64), bits[full:], table)
+        if self.tensor.size > _SAFE_COUNT:
+            self._empty(table)
+        self._tables.append(table)
+        return Portion()
+
+    def _empty(self, table: NDArray[np.uint32]) -> None:
+        with self._counts_lock:
+            self._counts += table.sum(axis=0, dtype=np.int64)
+        table[:] = 0
 
     def _read_counts(self) -> None:
-        counts, total, dtype = self._counts, self._total, self.tensor.dtype
+        for table in self._tables:
+            self._empty(table)
+        counts, total = self._counts, self._total
+        facts = pattern_facts(self.tensor.dtype)
         seen = np.flatnonzero(counts)
-        sizes, values = counts[seen], half_table(dtype)[seen]
+        sizes, values = counts[seen], facts.values[seen]
         first, second = kernels.multiset_of_counts(seen, sizes)
         total.multiset = (int(first), int(second))
         n, mean, m1, m2, m3, m4, absolute = kernels.central_sums(sizes, values)
         total.moments = Moments.around(0.0, n, m1, m2, m3, m4, absolute)
         total.moments.mean += mean
-        zeros, odd, brain, half, mantissa, extremes = _pattern_facts(values)
-        total.zeros, total.nonfinite = int(sizes[zeros].sum()), int(sizes[odd].sum())
-        total.bf16_exact, total.f16_exact = int(sizes[brain].sum()), int(sizes[half].sum())
-        total.mantissa = mantissa
-        total.minimum, total.maximum = extremes
+        finite = facts.finite[seen]
+        total.zeros = int(sizes[values == 0].sum())
+        total.nonfinite = int(sizes[~finite].sum())
+        total.bf16_exact = int(sizes[facts.bf16_exact[seen]].sum())
+        total.f16_exact = int(sizes[facts.f16_exact[seen]].sum())
+        total.mantissa = int(np.bitwise_or.reduce(facts.mantissas[seen[finite]], initial=np.uint64(0)))
+        kept = values[finite]
+        if kept.size:
+            total.minimum, total.maximum = float(kept.min()), float(kept.max())
 
     def _wide(self, stored: NDArray[np.generic]) -> Portion:
         dtype = self.tensor.dtype
@@ -205,7 +221,7 @@ class Measurement:
         dtype = self.tensor.dtype
         table = np.zeros(1, np.float32)
         values = _aligned(stored)
-        line = np.empty(kernels.TILE, np.float32)
+        line = np.empty(countsketch.TILE, np.float32)
         if dtype == "BF16":
             values = values.view(np.uint16)
         elif dtype == "F16":
@@ -215,11 +231,11 @@ class Measurement:
             table = np.nan_to_num(small_float_table(dtype), nan=0.0, posinf=0.0, neginf=0.0)
         else:
             # Sums of float32 need a longer accumulator than itself, or near models would drown in rounding.
-            line = np.empty(kernels.TILE, np.float64)
+            line = np.empty(countsketch.TILE, np.float64)
             values = np.ascontiguousarray(values if dtype == "F32" else decode(dtype, values))
         place = chunk.rows, chunk.columns, chunk.first_row, chunk.first_column
         seeds = np.uint64(self._row_seed), np.uint64(self._column_seed)
-        outcome: NDArray[np.float64] = kernels.sketch(values, *place, *seeds, table, line)
+        outcome: NDArray[np.float64] = countsketch.sketch(values, *place, *seeds, table, line)
         return outcome
 
 
@@ -230,19 +246,6 @@ def levels(block: NDArray[np.floating]) -> int:
     ordered = np.sort(block, axis=1)
     distinct = 1 + (ordered[:, 1:] != ordered[:, :-1]).sum(axis=1)
     return int(np.sort(distinct)[(len(distinct) - 1) // 2])
-
-
-def _pattern_facts(values: NDArray[np.float64]) -> tuple[Mask, Mask, Mask, Mask, int, tuple[float, float]]:
-    """Of each value that occurs: is it zero, non-finite, on the grids; of all: the OR of mantissas, the extremes."""
-    finite = np.isfinite(values)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        single = values.astype(np.float32)
-        brain = finite & ((single.view(np.uint32) & np.uint32(0xFFFF)) == 0)
-        half = finite & (values.astype(np.float16).astype(np.float64) == values)
-    mantissas = values[finite].view(np.uint64) & np.uint64((1 << 52) - 1)
-    kept = values[finite]
-    extremes = (float(kept.min()), float(kept.max())) if kept.size else (np.inf, -np.inf)
-    return values == 0, ~finite, brain, half, int(np.bitwise_or.reduce(mantissas, initial=np.uint64(0))), extremes
 
 
 def _middle(values: NDArray[np.floating]) -> float:

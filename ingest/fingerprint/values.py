@@ -5,6 +5,7 @@ Every value of these formats is a float32. On the way back a NaN loses its paylo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from math import ldexp
 
@@ -77,12 +78,39 @@ def _small_float_codes(dtype: str) -> tuple[NDArray[np.uint8], NDArray[np.uint32
     return codes.astype(np.uint8), patterns
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternFacts:
+    """What is true of each bit pattern of a dtype of one or two bytes; all arrays have 256 or 65536 entries.
+
+    Attributes
+    ----------
+    values : float64 array
+    finite, bf16_exact, f16_exact : bool arrays
+        Whether a value is finite; whether it is and a cast would leave it unchanged.
+    mantissas : uint64 array
+        Mantissas of the values as float64.
+    """
+
+    values: NDArray[np.float64]
+    finite: NDArray[np.bool_]
+    bf16_exact: NDArray[np.bool_]
+    f16_exact: NDArray[np.bool_]
+    mantissas: NDArray[np.uint64]
+
+
 @cache
-def half_table(dtype: str) -> NDArray[np.float64]:
-    """(65536,) or (256,) values by bits, for the dtypes of one or two bytes."""
+def pattern_facts(dtype: str) -> PatternFacts:
+    """The facts of a dtype; computed once."""
     storage = STORAGE[dtype]
     bits = np.arange(1 << (8 * storage.itemsize), dtype=np.uint32).astype(f"u{storage.itemsize}")
-    with np.errstate(invalid="ignore"):
-        table = decode(dtype, bits.view(storage)).astype(np.float64)
-    table.flags.writeable = False
-    return table
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        values = decode(dtype, bits.view(storage)).astype(np.float64)
+        finite = np.isfinite(values)
+        single = values.astype(np.float32)
+        return PatternFacts(
+            values=values,
+            finite=finite,
+            bf16_exact=finite & ((single.view(np.uint32) & np.uint32(0xFFFF)) == 0),
+            f16_exact=finite & (values.astype(np.float16).astype(np.float64) == values),
+            mantissas=values.view(np.uint64) & np.uint64((1 << 52) - 1),
+        )
