@@ -15,8 +15,10 @@ from graph_schema.errors import ModelLakeError
 
 def main() -> None:
     """One run of the page."""
-    st.set_page_config(page_title="modellake", page_icon=":material/account_tree:", layout="wide")
-    st.html(Path(__file__).parent / "components" / "page.css")
+    files = Path(__file__).parent / "components"
+    # An icon by name would be fetched from the network.
+    st.set_page_config(page_title="modellake", page_icon=str(files / "icon.svg"), layout="wide")
+    st.html(files / "page.css")
     start()
     try:
         _page()

@@ -26,24 +26,35 @@ def show(lake: Lake) -> None:
     library = {item.name: item for item in examples(current().model)}
     state = st.session_state
     first = next(iter(library.values()))
-    state.setdefault("query_text", first.text)
-    state.setdefault("query_parameters", first.parameters)
+
+    def begin(text: str, parameters: str) -> None:
+        # A new key each time: an editor's text is set when it is made, and then belongs to the reader.
+        state.query_begun = state.query_draft = (text, parameters)
+        state.query_number = state.get("query_number", 0) + 1
 
     def take_example() -> None:
         chosen = library.get(state.query_example or "")
         if chosen is not None:
-            state.query_text, state.query_parameters = chosen.text, chosen.parameters
+            begin(chosen.text, chosen.parameters)
 
+    if f"query_text_{state.get('query_number', 0)}" not in state:
+        begin(*state.get("query_draft", (first.text, first.parameters)))
     st.selectbox(
         "Start from an example",
         list(library),
         format_func=lambda name: f"{name}: {library[name].doc}",
         key="query_example",
+        index=None,
+        placeholder=f"{len(library)} queries to start from",
         on_change=take_example,
     )
     editor, beside = st.columns([7, 3])
-    text = editor.text_area("Query", key="query_text", height=260)
-    parameters = beside.text_area("Parameters, as JSON", key="query_parameters", height=260, placeholder="{}")
+    number, (begun_text, begun_parameters) = state.query_number, state.query_begun
+    text = editor.text_area("Query", begun_text, key=f"query_text_{number}", height=260)
+    parameters = beside.text_area(
+        "Parameters, as JSON", begun_parameters, key=f"query_parameters_{number}", height=260, placeholder="{}"
+    )
+    state.query_draft = (text, parameters)
     if st.button("Run", key="run_query", type="primary", icon=":material/play_arrow:"):
         state.result = None
         try:

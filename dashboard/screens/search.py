@@ -12,6 +12,7 @@ from graph_schema.lineage_graph import LineageNode
 from modellake.lake import Lake
 
 _SHOWN = 12
+_LONGEST = 300
 
 
 def search_box(lake: Lake, *, label: str) -> None:
@@ -23,12 +24,11 @@ def search_box(lake: Lake, *, label: str) -> None:
         placeholder="Search models and versions by name or id",
         icon=":material/search:",
         label_visibility="collapsed",
-        max_chars=300,
-    ).strip()
+    ).strip()[:_LONGEST]
     if not text:
         return
     found = lake.find(text, limit=_SHOWN + 1)
-    with st.container(border=True, key="results", gap="small"):
+    with st.container(border=True, key="results", gap=None):
         if not found:
             st.markdown(
                 f"Nothing is called **{as_markdown(text)}**. Try a part of the name, or the beginning of an id."

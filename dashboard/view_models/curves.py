@@ -10,15 +10,15 @@ _SAMPLES = 24
 _LONG = 2 * ROW_GAP + NODE_HEIGHT - 1
 
 
-def curve(child: Point, parent: Point, lane: float, around: Sequence[Point]) -> dict[str, float]:
+def curve(child: Point, parent: Point, ports: tuple[float, float], around: Sequence[Point]) -> dict[str, float]:
     """A cubic Bezier curve from the parent's edge that faces the child to the child's edge that faces the parent.
 
     Parameters
     ----------
     child, parent : Point
         Centres of the two nodes.
-    lane : float
-        Shift to the right, so that two curves between the same nodes lie beside each other.
+    ports : tuple of float
+        Distance to the right of the parent's and of the child's centre, so that curves lie beside each other.
     around : sequence of Point
         Centres of all nodes. A curve that passes a row bends around the nodes in its way where one bend can do
         that; short ones are left alone.
@@ -30,7 +30,7 @@ def curve(child: Point, parent: Point, lane: float, around: Sequence[Point]) -> 
     """
     down = 1.0 if child.y >= parent.y else -1.0
     y1, y2 = parent.y + down * NODE_HEIGHT / 2, child.y - down * NODE_HEIGHT / 2
-    x1, x2 = parent.x + lane, child.x + lane
+    x1, x2 = parent.x + ports[0], child.x + ports[1]
     middle = (y1 + y2) / 2
     plain = (x1, y1, x1, middle, x2, middle, x2, y2)
     best = plain

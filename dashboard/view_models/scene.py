@@ -70,15 +70,21 @@ def scene(
     places = placed(names, links, view.focus, known)
     opened, wrong = frozenset(expanded), frozenset(contradicted)
     lanes: dict[tuple[str, str], list[LineageEdge]] = {}
+    arriving: dict[str, list[LineageEdge]] = {}
+    leaving: dict[str, set[str]] = {}
     for edge in surest:
         lanes.setdefault((edge.child, edge.parent), []).append(edge)
+        arriving.setdefault(edge.child, []).append(edge)
+        leaving.setdefault(edge.parent, set()).add(edge.child)
     around = tuple(places.values())
-    edges = [
-        _edge(edge, places, around, (index - (len(lane) - 1) / 2) * _LANE, selected, wrong)
-        | {"t": _LABEL_AT[index % 2]}
-        for lane in lanes.values()
-        for index, edge in enumerate(lane)
-    ]
+    edges = []
+    for (child, parent), lane in lanes.items():
+        # Labels stand where curves have parted: near the child if the parent has more children than the child parents.
+        near = len(leaving[parent]) >= len({edge.parent for edge in arriving[child]})
+        for index, edge in enumerate(lane):
+            ports = (_offset(index, len(lane), _LANE), _port(edge, arriving[child], places))
+            t = _LABEL_AT[index % 2] if near else 1 - _LABEL_AT[index % 2]
+            edges.append(_edge(edge, places, around, ports, selected, wrong) | {"t": t})
     nodes = [_node(node, places[node.id], extents[node.id], view, opened, selected) for node in view.nodes]
     return Scene(
         places=places,
@@ -158,11 +164,22 @@ def _tail(name: str) -> str:
     return shortened(name.rsplit("/", 1)[-1], 14)
 
 
+def _offset(index: int, count: int, apart: float) -> float:
+    """Distance from the middle of one of `count` things side by side."""
+    return (index - (count - 1) / 2) * min(apart, (NODE_WIDTH - 2 * _LANE) / count)
+
+
+def _port(edge: LineageEdge, arriving: Sequence[LineageEdge], places: Mapping[str, Point]) -> float:
+    """Where on its child an edge arrives: edges from the left on the left."""
+    order = sorted(arriving, key=lambda item: (places[item.parent].x, item.parent, arriving.index(item)))
+    return _offset(order.index(edge), len(order), _LANE)
+
+
 def _edge(
     edge: LineageEdge,
     places: Mapping[str, Point],
     around: Sequence[Point],
-    lane: float,
+    ports: tuple[float, float],
     selected: str,
     wrong: frozenset[str],
 ) -> dict[str, Any]:
@@ -171,7 +188,7 @@ def _edge(
     share = "" if edge.weight is None else f" · weight {edge.weight:.2f}"
     declared = edge.basis is Basis.DECLARED
     said = "declared" if declared else f"{edge.confidence:.0%}"
-    return curve(places[edge.child], places[edge.parent], lane, around) | {
+    return curve(places[edge.child], places[edge.parent], ports, around) | {
         "id": edge_key(edge),
         "colour": CONTRADICTION_COLOUR if contradicted else style.colour,
         "declared": declared,
@@ -188,7 +205,7 @@ def _group_edge(group: Group, places: Mapping[str, Point]) -> dict[str, Any]:
     inferred = [edge.confidence for edge in group.edges if edge.basis is Basis.INFERRED]
     low, high = (min(inferred), max(inferred)) if inferred else (1.0, 1.0)
     spread = f"{low:.0%}" if round(low, 2) == round(high, 2) else f"{low:.0%} to {high:.0%}"
-    return curve(places[group.id], places[group.parent], 0.0, ()) | {
+    return curve(places[group.id], places[group.parent], (0.0, 0.0), ()) | {
         "id": f"group:{group.id}",
         "colour": style.colour,
         "declared": not inferred,

@@ -28,7 +28,7 @@ def screenshot(directory: Path, model: str, file: Path, *, edge: bool, options: 
                 graph.edges, key=lambda item: (item.basis == "inferred", item.child == graph.focus, item.confidence)
             )
             parameters.append(("at", f"edge:{surest.edit}:{surest.parent}"))
-    with dashboard_of(directory) as address, chromium(scale=1.5) as browser:
+    with dashboard_of(directory) as address, chromium(height=1060, scale=1.5) as browser:
         browser.get(f"{address}/?{urlencode([*parameters, *options])}")
         awaited = ".mp-verdict, .mp-table, .mp-observation, .mp-root table" if model else ".mp-family, .mp-verdict"
         if not options or model:

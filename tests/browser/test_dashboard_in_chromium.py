@@ -114,8 +114,8 @@ def test_a_reader_searches_expands_reads_the_evidence_and_asks_in_cypher(address
         lambda: any(" rows in " in text for text in texts(browser, ".stCaption, [data-testid=stCaptionContainer]")),
         "a result",
     )
-    assert browser.find_elements(By.CSS_SELECTOR, "[data-testid=stDataFrame]")
-    query = browser.find_element(By.CSS_SELECTOR, ".st-key-query_text textarea")
+    eventually(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "[data-testid=stDataFrame]"), "its table")
+    query = browser.find_element(By.CSS_SELECTOR, "[class*=st-key-query_text] textarea")
     query.send_keys(Keys.CONTROL, "a")
     query.send_keys("MATCH (n) DETACH DELETE n", Keys.CONTROL, Keys.ENTER)
     eventually(browser, lambda: "DETACH" in query.get_attribute("value"), "the typed query")

@@ -152,20 +152,18 @@ def test_hostile_names_are_nowhere_markup(opened) -> None:
 
 def test_cypher_is_run_and_refused_in_one_line(opened) -> None:
     app = page(screen="cypher")
-    well(
-        app.text_area(key="query_text").set_value("MATCH (v:Version) RETURN v.name AS name ORDER BY name LIMIT 3").run()
-    )
+    well(app.text_area[0].set_value("MATCH (v:Version) RETURN v.name AS name ORDER BY name LIMIT 3").run())
     well(app.button(key="run_query").click().run())
     assert len(app.dataframe[0].value) == 3
     for bad in ("MATCH (v:Version) DETACH DELETE v", "MATCH (v RETURN v"):
-        app.text_area(key="query_text").set_value(bad).run()
+        app.text_area[0].set_value(bad).run()
         well(app.button(key="run_query").click().run())
         (error,) = app.error
         assert "\n" not in error.value
         assert not app.dataframe
     well(app.selectbox(key="query_example").select("parents").run())
-    assert "$version" in app.text_area(key="query_text").value
-    assert json.loads(app.text_area(key="query_parameters").value).keys() == {"version", "min_confidence"}
+    assert "$version" in app.text_area[0].value
+    assert json.loads(app.text_area[1].value).keys() == {"version", "min_confidence"}
 
 
 def test_findings_lead_to_the_graph(opened) -> None:

@@ -95,6 +95,6 @@ def test_many_leaves_are_stacked_in_rows() -> None:
 
 def test_a_long_curve_goes_around_the_node_in_its_way() -> None:
     way = Point(x=0, y=140)
-    bent = curve(Point(x=0, y=280), Point(x=0, y=0), 0, [way])
+    bent = curve(Point(x=0, y=280), Point(x=0, y=0), (0, 0), [way])
     assert abs((bent["x1"] + 3 * bent["cx1"] + 3 * bent["cx2"] + bent["x2"]) / 8) > NODE_WIDTH / 2
-    assert curve(Point(x=0, y=280), Point(x=0, y=0), 0, [])["cx1"] == 0
+    assert curve(Point(x=0, y=280), Point(x=0, y=0), (0, 0), [])["cx1"] == 0
