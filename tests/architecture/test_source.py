@@ -109,3 +109,10 @@ def test_the_readme_names_commands_that_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^make (\w+)", text, flags=re.M):
         assert f"\n{target}:" in makefile
+
+
+def test_the_page_of_the_schema_is_true() -> None:
+    from graph_schema.schema_page import schema_page
+
+    written = (ROOT / "docs" / "schema.md").read_text(encoding="utf-8")
+    assert written == schema_page(), "make it anew: python -m graph_schema.schema_page > docs/schema.md"
