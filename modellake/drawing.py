@@ -67,7 +67,7 @@ def layers(graph: LineageGraph) -> dict[str, tuple[float, float]]:
         for child in children:
             place(child, depth + 1)
         middle = (places[children[0]][0] + places[children[-1]][0]) / 2 if children else float(next(column))
-        places[version] = (middle, -float(depth))
+        places[version] = (middle, 0.0 - depth)
 
     waiting = sorted((version for version in names if version not in hangs), key=names.__getitem__)
     lone = [version for version in waiting if not below[version] and any(graph.children(version))]

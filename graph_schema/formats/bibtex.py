@@ -17,8 +17,9 @@ from graph_schema.lineage_graph import LineageEdge, LineageGraph, LineageNode
 # What the writer leaves alone; it escapes % & $ # and _ by itself.
 _SPECIAL = {
     "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
+    # BibTeX counts braces, also those behind a backslash.
+    "{": r"\textbraceleft{}",
+    "}": r"\textbraceright{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
 }
@@ -75,12 +76,15 @@ def _descent(edge: LineageEdge, keys: dict[str, str]) -> str:
 
 def _keys(nodes: list[LineageNode]) -> dict[str, str]:
     keys: dict[str, str] = {}
+    # BibTeX takes two keys that differ in case alone for one.
+    taken: set[str] = set()
     for node in nodes:
         plain = unicodedata.normalize("NFKD", node.name).encode("ascii", "ignore").decode()
         base = re.sub(r"[^A-Za-z0-9.]+", "-", plain).strip("-") or "model"
         key, count = base, 2
-        while key in keys.values():
+        while key.lower() in taken:
             key, count = f"{base}-{count}", count + 1
+        taken.add(key.lower())
         keys[node.id] = key
     return keys
 

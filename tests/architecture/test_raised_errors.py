@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("graph_schema", "ingest", "lineage", "cypher", "modellake", "dashboard")
 OWN = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
 # A wrong call is a programming error: Python's own names say so. Nothing that a file or a database holds may cause one.
+# One of the driver's own errors is raised again in its name, so that its retry policy sees it.
+DRIVER = {"TransientError"}
 PYTHON = {"ValueError", "TypeError", "KeyError", "IndexError", "AttributeError", "SystemExit", "AssertionError"}
 
 
@@ -35,7 +37,7 @@ def own_classes(tree: ast.AST) -> set[str]:
 def test_every_error_comes_from_the_tree() -> None:
     strangers = []
     for path, tree in trees():
-        known = OWN | PYTHON | own_classes(tree)
+        known = OWN | PYTHON | (DRIVER if path.parent.name == "cypher" else set()) | own_classes(tree)
         for name, line in raised(tree):
             if name[0].isupper() and name not in known:
                 strangers.append(f"{path.relative_to(ROOT)}:{line} {name}")
@@ -54,7 +56,7 @@ def test_no_public_exception_is_defined_elsewhere() -> None:
 
 
 def test_nothing_is_left_to_be_done() -> None:
-    marks = ["TO" + "DO", "FIX" + "ME", "NotImplemented" + "Error"]
+    marks = ["TO" + "DO", "FIX" + "ME", "raise " + "NotImplemented" + "Error"]
     left = [
         f"{path.relative_to(ROOT)}: {mark}"
         for package in (*PACKAGES, "benchmarks")
