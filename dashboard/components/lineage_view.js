@@ -1,6 +1,7 @@
 // A lineage drawing in SVG: boxes and curves whose places come with the data; pans, zooms, tells what was clicked.
 const NS = "http://www.w3.org/2000/svg";
 const MARGIN = 48;
+const LEGIBLE = 0.42;
 const views = new WeakMap();
 
 function make(name, attributes, parent, text) {
@@ -90,11 +91,16 @@ class View {
     return { x1: Math.min(...xs), x2: Math.max(...xs), y1: Math.min(...ys), y2: Math.max(...ys) };
   }
 
-  fit(b, smooth) {
+  // What does not fit legibly is shown around the focus instead, unless everything was asked for.
+  fit(b, smooth, least = 0) {
     const box = this.svg.getBoundingClientRect();
     if (!box.width || !box.height) return;
-    const k = Math.min(1.15, (box.width - 2 * MARGIN) / (b.x2 - b.x1), (box.height - 2 * MARGIN) / (b.y2 - b.y1));
-    const to = { k, x: box.width / 2 - (k * (b.x1 + b.x2)) / 2, y: box.height / 2 - (k * (b.y1 + b.y2)) / 2 };
+    const whole = Math.min(1.15, (box.width - 2 * MARGIN) / (b.x2 - b.x1), (box.height - 2 * MARGIN) / (b.y2 - b.y1));
+    const k = Math.max(whole, least);
+    const centre = { x: (b.x1 + b.x2) / 2, y: (b.y1 + b.y2) / 2 };
+    const focus = this.data.nodes.find((node) => node.focus);
+    if (whole < least && focus) Object.assign(centre, { x: focus.x, y: focus.y + box.height / (3 * k) });
+    const to = { k, x: box.width / 2 - k * centre.x, y: box.height / 2 - k * centre.y };
     smooth ? this.glide(to) : this.move(to);
   }
 
@@ -129,11 +135,12 @@ class View {
     this.seen = new Set([...data.nodes, ...data.edges].map((item) => item.id));
     if (fresh) {
       this.focus = data.focus;
-      const place = () => this.fit(this.bounds(data.nodes), false);
+      const place = () => this.fit(this.bounds(data.nodes), false, LEGIBLE);
       place();
       if (!this.svg.getBoundingClientRect().width) requestAnimationFrame(place);
     } else if (added.length && !this.visible(this.bounds(added))) {
-      this.fit(this.bounds(data.nodes), true);
+      const around = [...added, ...data.nodes.filter((node) => node.selected)];
+      this.fit(this.bounds(around), true);
     }
   }
 
@@ -180,24 +187,20 @@ class View {
   }
 
   edge(edge, isNew) {
-    const path = `M${edge.x1} ${edge.y1}C${edge.cx1} ${edge.cy1} ${edge.cx2} ${edge.cy2} ${edge.x2} ${edge.y2}`;
     const names = ["lv-edge", edge.declared ? "lv-declared" : "lv-inferred"];
     if (edge.selected) names.push("lv-selected");
     if (isNew) names.push("lv-new");
     const group = make("g", { class: names.join(" "), style: `--accent: ${edge.colour}` }, this.scene);
     this.pressable(group, edge.id, edge.tooltip);
-    make("path", { class: "lv-hit", d: path }, group);
+    make("path", { class: "lv-hit", d: edge.path }, group);
     const line = make("path", {
-      class: "lv-stroke", d: path, stroke: edge.colour, "stroke-width": 1.2 + 1.6 * edge.strength,
+      class: "lv-stroke", d: edge.path, stroke: edge.colour, "stroke-width": 1.2 + 1.6 * edge.strength,
       opacity: 0.35 + 0.6 * edge.strength,
     }, group);
     if (edge.declared) line.setAttribute("stroke-dasharray", "6 5");
-    const up = edge.y2 >= edge.y1 ? -1 : 1;
-    make("path", { d: `M${edge.x2} ${edge.y2}l-4.5 ${7 * up}h9z`, fill: edge.colour, opacity: 0.5 + 0.5 * edge.strength }, group);
-    const t = edge.t, s = 1 - t;
-    const at = (a, b, c, d) => s * s * s * a + 3 * s * s * t * b + 3 * s * t * t * c + t * t * t * d;
-    const x = at(edge.x1, edge.cx1, edge.cx2, edge.x2), y = at(edge.y1, edge.cy1, edge.cy2, edge.y2);
-    const pill = make("g", { class: "lv-pill", transform: `translate(${x} ${y})` }, group);
+    const back = edge.down ? -7 : 7;
+    make("path", { d: `M${edge.endX} ${edge.endY}l-4.5 ${back}h9z`, fill: edge.colour, opacity: 0.5 + 0.5 * edge.strength }, group);
+    const pill = make("g", { class: "lv-pill", transform: `translate(${edge.x} ${edge.y})` }, group);
     const wide = 12 + 5.6 * edge.label.length;
     make("rect", { x: -wide / 2, y: -8, width: wide, height: 16, rx: 8 }, pill);
     make("text", { x: 0, y: 0.5, fill: edge.colour }, pill, edge.label);

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from dashboard.view_models.placement import COLUMN_GAP, NODE_HEIGHT, NODE_WIDTH, ROW_GAP, Point
 
+Bezier = tuple[float, float, float, float, float, float, float, float]
+
 _SAMPLES = 24
 _LONG = 2 * ROW_GAP + NODE_HEIGHT - 1
 
 
-def curve(child: Point, parent: Point, ports: tuple[float, float], around: Sequence[Point]) -> dict[str, float]:
+def curve(child: Point, parent: Point, ports: tuple[float, float], around: Sequence[Point]) -> Bezier:
     """A cubic Bezier curve from the parent's edge that faces the child to the child's edge that faces the parent.
 
     Parameters
@@ -25,8 +27,8 @@ def curve(child: Point, parent: Point, ports: tuple[float, float], around: Seque
 
     Returns
     -------
-    dict
-        Ends `x1, y1, x2, y2` and control points `cx1, cy1, cx2, cy2`.
+    Bezier
+        x and y of its start, of its two control points, and of its end.
     """
     down = 1.0 if child.y >= parent.y else -1.0
     y1, y2 = parent.y + down * NODE_HEIGHT / 2, child.y - down * NODE_HEIGHT / 2
@@ -49,20 +51,32 @@ def curve(child: Point, parent: Point, ports: tuple[float, float], around: Seque
                 best, fewest = bent, hits
             if not fewest:
                 break
-    names = ("x1", "y1", "cx1", "cy1", "cx2", "cy2", "x2", "y2")
-    return {name: round(value, 2) for name, value in zip(names, best, strict=True)}
+    return best
 
 
-def _hits(bezier: tuple[float, ...], between: Sequence[Point]) -> int:
-    """How many sampled points of a curve lie on a node."""
+def along(bezier: Bezier, t: float) -> Point:
+    """Point of a curve at a share of its way."""
     x1, y1, cx1, cy1, cx2, cy2, x2, y2 = bezier
+    s = 1 - t
+    return Point(
+        x=s * s * s * x1 + 3 * s * s * t * cx1 + 3 * s * t * t * cx2 + t * t * t * x2,
+        y=s * s * s * y1 + 3 * s * s * t * cy1 + 3 * s * t * t * cy2 + t * t * t * y2,
+    )
+
+
+def curve_path(bezier: Bezier) -> str:
+    """An SVG path."""
+    x1, y1, cx1, cy1, cx2, cy2, x2, y2 = bezier
+    return f"M{x1:.1f} {y1:.1f}C{cx1:.1f} {cy1:.1f} {cx2:.1f} {cy2:.1f} {x2:.1f} {y2:.1f}"
+
+
+def _hits(bezier: Bezier, between: Sequence[Point]) -> int:
+    """How many sampled points of a curve lie on a node."""
     count = 0
     for step in range(1, _SAMPLES):
-        t = step / _SAMPLES
-        s = 1 - t
-        x = s * s * s * x1 + 3 * s * s * t * cx1 + 3 * s * t * t * cx2 + t * t * t * x2
-        y = s * s * s * y1 + 3 * s * s * t * cy1 + 3 * s * t * t * cy2 + t * t * t * y2
+        here = along(bezier, step / _SAMPLES)
         count += any(
-            abs(x - point.x) < NODE_WIDTH / 2 + 4 and abs(y - point.y) < NODE_HEIGHT / 2 + 4 for point in between
+            abs(here.x - point.x) < NODE_WIDTH / 2 + 4 and abs(here.y - point.y) < NODE_HEIGHT / 2 + 4
+            for point in between
         )
     return count

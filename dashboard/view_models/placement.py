@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 
 from dashboard.view_models.layers import Link, acyclic, columns, layers, ordered
+from dashboard.view_models.packing import packed
 
 NODE_WIDTH = 196.0
 NODE_HEIGHT = 52.0
@@ -14,6 +15,9 @@ COLUMN_GAP = 26.0
 ROW_GAP = 88.0
 _STACK_GAP = 16.0
 _PASSAGE = 34.0
+# Wide enough for the lines of `dashboard.view_models.buses`.
+_MARGIN = 20.0
+_WIDEST = 14 * (NODE_WIDTH + COLUMN_GAP)
 _STACKED_ABOVE = 5
 _STACK_SHAPE = 1.6
 
@@ -78,7 +82,8 @@ def placed(
     -------
     dict
         A place for every node of `names`; no two overlap. Parents lie above their children where the links allow it
-        and the places from before do not forbid it.
+        and the places from before do not forbid it; in layers, or where those would be too wide, packed below their
+        surest parents.
 
     Notes
     -----
@@ -95,22 +100,33 @@ def _from_scratch(names: Mapping[str, str], links: Sequence[Link], focus: str) -
     blocks = _blocks(names, links, focus)
     block_of = {member: identifier for identifier, block in blocks.items() for member in block.members}
     between = list(dict.fromkeys((block_of[child], block_of[parent]) for child, parent in links))
-    layer = layers(blocks, between)
-    between, passing = _with_passages(layer, between)
-    rows = ordered(layer | passing, between, names)
-    width = {identifier: block.width for identifier, block in blocks.items()} | dict.fromkeys(passing, _PASSAGE)
-    centre = columns(rows, between, width, COLUMN_GAP)
-    rows = [[identifier for identifier in row if identifier in blocks] for row in rows]
-    found: dict[str, Point] = {}
-    top = 0.0
-    for row in rows:
-        for identifier in row:
-            found |= blocks[identifier].points(centre[identifier], top)
-        top += max(blocks[identifier].height for identifier in row) + ROW_GAP
+    found = _layered(blocks, between, names)
+    if max(point.x for point in found.values()) - min(point.x for point in found.values()) > _WIDEST:
+        size = {identifier: (block.width, block.height) for identifier, block in blocks.items()}
+        corners = packed(size, between, names, gap=COLUMN_GAP, below=ROW_GAP, margin=_MARGIN)
+        found = {}
+        for identifier, (left, top) in corners.items():
+            found |= blocks[identifier].points(left + blocks[identifier].width / 2, top)
     origin = found.get(focus, Point(x=0, y=0))
     return {
         node: Point(x=round(point.x - origin.x, 2), y=round(point.y - origin.y, 2)) for node, point in found.items()
     }
+
+
+def _layered(blocks: Mapping[str, _Block], links: Sequence[Link], names: Mapping[str, str]) -> dict[str, Point]:
+    layer = layers(blocks, links)
+    short, passing = _with_passages(layer, links)
+    rows = ordered(layer | passing, short, names)
+    width = {identifier: block.width for identifier, block in blocks.items()} | dict.fromkeys(passing, _PASSAGE)
+    centre = columns(rows, short, width, COLUMN_GAP)
+    found: dict[str, Point] = {}
+    top = 0.0
+    for row in rows:
+        real = [identifier for identifier in row if identifier in blocks]
+        for identifier in real:
+            found |= blocks[identifier].points(centre[identifier], top)
+        top += max(blocks[identifier].height for identifier in real) + ROW_GAP
+    return found
 
 
 def _with_passages(layer: Mapping[str, int], links: Sequence[Link]) -> tuple[list[Link], dict[str, int]]:

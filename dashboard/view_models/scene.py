@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.view_models.appearance import CONTRADICTION_COLOUR, count_in_words, plural, shortened, style_of
-from dashboard.view_models.curves import curve
+from dashboard.view_models.buses import path, route, spines
+from dashboard.view_models.curves import along, curve, curve_path
+from dashboard.view_models.layers import acyclic
 from dashboard.view_models.neighbourhood import Extent, Group, View
 from dashboard.view_models.placement import NODE_HEIGHT, NODE_WIDTH, Point, placed
 from dashboard.view_models.plain_text import visible
@@ -17,6 +19,7 @@ from lineage.reconciliation import Verdict, reconcile
 
 _TITLE_LENGTH = 24
 _LANE = 44.0
+_MOST_AROUND = 120
 # Towards the child, where edges of one parent have parted; those between the same two versions at two heights.
 _LABEL_AT = (0.72, 0.5)
 
@@ -35,6 +38,35 @@ class Scene:
 
     places: Mapping[str, Point]
     drawing: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lines:
+    """How edges run: as branches of one line where a parent has rows of children, else as curves."""
+
+    places: Mapping[str, Point]
+    tree: Mapping[str, str]
+    spine: Mapping[str, float]
+    around: tuple[Point, ...]
+
+    def line(self, child: str, parent: str, ports: tuple[float, float], beside: int, t: float) -> dict[str, Any]:
+        """Path, place of the label, and where and in which direction the line arrives."""
+        below, above = self.places[child], self.places[parent]
+        if self.tree.get(child) == parent and parent in self.spine and below.y > above.y:
+            corners = route(below, above, self.spine[parent], port=ports[1], beside=beside)
+            end, label = corners[-1], Point(x=corners[-1].x, y=corners[-1].y - NODE_HEIGHT / 6)
+            drawn = path(corners)
+        else:
+            bezier = curve(below, above, ports, self.around)
+            end, label, drawn = Point(x=bezier[6], y=bezier[7]), along(bezier, t), curve_path(bezier)
+        return {
+            "path": drawn,
+            "x": round(label.x, 1),
+            "y": round(label.y, 1),
+            "endX": round(end.x, 1),
+            "endY": round(end.y, 1),
+            "down": end.y <= below.y,
+        }
 
 
 def scene(
@@ -76,22 +108,35 @@ def scene(
         lanes.setdefault((edge.child, edge.parent), []).append(edge)
         arriving.setdefault(edge.child, []).append(edge)
         leaving.setdefault(edge.parent, set()).add(edge.child)
-    around = tuple(places.values())
+    tree: dict[str, str] = {}
+    for child, parent in acyclic(links):
+        tree.setdefault(child, parent)
+    lines = _Lines(
+        places=places,
+        tree=tree,
+        spine=spines(places, list(tree.items())),
+        around=tuple(places.values()) if len(places) <= _MOST_AROUND else (),
+    )
     edges = []
     for (child, parent), lane in lanes.items():
         # Labels stand where curves have parted: near the child if the parent has more children than the child parents.
         near = len(leaving[parent]) >= len({edge.parent for edge in arriving[child]})
         for index, edge in enumerate(lane):
-            ports = (_offset(index, len(lane), _LANE), _port(edge, arriving[child], places))
             t = _LABEL_AT[index % 2] if near else 1 - _LABEL_AT[index % 2]
-            edges.append(_edge(edge, places, around, ports, selected, wrong) | {"t": t})
+            port = _port(edge, arriving[child], places)
+            line = lines.line(child, parent, (_offset(index, len(lane), _LANE), port), index, t)
+            edges.append(line | _edge(edge, selected, wrong))
     nodes = [_node(node, places[node.id], extents[node.id], view, opened, selected) for node in view.nodes]
     return Scene(
         places=places,
         drawing={
             "focus": view.focus,
             "nodes": nodes + [_group(group, places[group.id]) for group in view.groups],
-            "edges": edges + [_group_edge(group, places) for group in view.groups],
+            "edges": edges
+            + [
+                lines.line(group.id, group.parent, (0.0, 0.0), 0, _LABEL_AT[0]) | _group_edge(group)
+                for group in view.groups
+            ],
         },
     )
 
@@ -175,20 +220,13 @@ def _port(edge: LineageEdge, arriving: Sequence[LineageEdge], places: Mapping[st
     return _offset(order.index(edge), len(order), _LANE)
 
 
-def _edge(
-    edge: LineageEdge,
-    places: Mapping[str, Point],
-    around: Sequence[Point],
-    ports: tuple[float, float],
-    selected: str,
-    wrong: frozenset[str],
-) -> dict[str, Any]:
+def _edge(edge: LineageEdge, selected: str, wrong: frozenset[str]) -> dict[str, Any]:
     style = style_of(edge.relation)
     contradicted = edge.edit in wrong
     share = "" if edge.weight is None else f" · weight {edge.weight:.2f}"
     declared = edge.basis is Basis.DECLARED
     said = "declared" if declared else f"{edge.confidence:.0%}"
-    return curve(places[edge.child], places[edge.parent], ports, around) | {
+    return {
         "id": edge_key(edge),
         "colour": CONTRADICTION_COLOUR if contradicted else style.colour,
         "declared": declared,
@@ -200,12 +238,12 @@ def _edge(
     }
 
 
-def _group_edge(group: Group, places: Mapping[str, Point]) -> dict[str, Any]:
+def _group_edge(group: Group) -> dict[str, Any]:
     style = style_of(group.relation)
     inferred = [edge.confidence for edge in group.edges if edge.basis is Basis.INFERRED]
     low, high = (min(inferred), max(inferred)) if inferred else (1.0, 1.0)
     spread = f"{low:.0%}" if round(low, 2) == round(high, 2) else f"{low:.0%} to {high:.0%}"
-    return curve(places[group.id], places[group.parent], (0.0, 0.0), ()) | {
+    return {
         "id": f"group:{group.id}",
         "colour": style.colour,
         "declared": not inferred,
@@ -213,5 +251,4 @@ def _group_edge(group: Group, places: Mapping[str, Point]) -> dict[str, Any]:
         "label": spread if inferred else "declared",
         "tooltip": f"{plural(len(group.edges), 'edge')}, {style.label}",
         "selected": False,
-        "t": _LABEL_AT[0],
     }

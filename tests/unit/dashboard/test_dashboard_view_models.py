@@ -187,7 +187,7 @@ def test_a_scene_draws_declared_and_inferred_differently_side_by_side() -> None:
     drawing = scene(folded(whole), extents(whole)).drawing
     inferred, declared = sorted(drawing["edges"], key=lambda item: item["declared"])
     assert (inferred["declared"], declared["declared"]) == (False, True)
-    assert inferred["x1"] != declared["x1"]
+    assert inferred["endX"] != declared["endX"]
     assert inferred["label"] == "90%"
     json.dumps(drawing)
 

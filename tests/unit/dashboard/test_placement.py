@@ -7,7 +7,8 @@ from itertools import combinations, pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.view_models.curves import curve
+from dashboard.view_models.buses import route, spines
+from dashboard.view_models.curves import along, curve
 from dashboard.view_models.layers import acyclic, layers, spread
 from dashboard.view_models.placement import NODE_HEIGHT, NODE_WIDTH, Point, placed
 
@@ -96,5 +97,43 @@ def test_many_leaves_are_stacked_in_rows() -> None:
 def test_a_long_curve_goes_around_the_node_in_its_way() -> None:
     way = Point(x=0, y=140)
     bent = curve(Point(x=0, y=280), Point(x=0, y=0), (0, 0), [way])
-    assert abs((bent["x1"] + 3 * bent["cx1"] + 3 * bent["cx2"] + bent["x2"]) / 8) > NODE_WIDTH / 2
-    assert curve(Point(x=0, y=280), Point(x=0, y=0), (0, 0), [])["cx1"] == 0
+    assert abs(along(bent, 0.5).x) > NODE_WIDTH / 2
+    assert along(curve(Point(x=0, y=280), Point(x=0, y=0), (0, 0), []), 0.5).x == 0
+
+
+def test_hundreds_of_families_are_as_wide_as_a_screen_not_as_a_ribbon() -> None:
+    family = [(f"a{number:03d}", "root") for number in range(60)]
+    family += [(f"b{number:03d}", f"a{number % 40:03d}") for number in range(240)]
+    family += [("b000", "a039"), ("b001", "a038")]
+    names = {node: node for link in family for node in link}
+    places = placed(names, family, "root")
+    xs, ys = [point.x for point in places.values()], [point.y for point in places.values()]
+    assert (max(xs) - min(xs)) < 5 * (max(ys) - min(ys))
+    assert all(places[child].y > places[parent].y for child, parent in family[:300])
+    assert not any(overlap(one, other) for one, other in combinations(places.values(), 2))
+
+
+def test_a_chain_of_a_thousand_is_drawn() -> None:
+    chain = [(f"n{number + 1:04d}", f"n{number:04d}") for number in range(1000)]
+    assert len(placed({node: node for link in chain for node in link}, chain, "n0000")) == 1001
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(20, 60), st.integers(0, 120))
+def test_branching_lines_pass_beside_the_nodes(families: int, more: int) -> None:
+    links = [(f"a{number:03d}", "root") for number in range(families)]
+    links += [(f"b{number:03d}", f"a{number % families:03d}") for number in range(more)]
+    places = placed({node: node for link in links for node in link}, links, "root")
+    lines = spines(places, links)
+    assert "root" in lines
+    for child, parent in links:
+        if parent in lines:
+            corners = route(places[child], places[parent], lines[parent], port=0, beside=0)
+            for one, other in pairwise(corners):
+                assert not any(
+                    min(one.x, other.x) < node.x + NODE_WIDTH / 2 - 1
+                    and max(one.x, other.x) > node.x - NODE_WIDTH / 2 + 1
+                    and min(one.y, other.y) < node.y + NODE_HEIGHT / 2 - 1
+                    and max(one.y, other.y) > node.y - NODE_HEIGHT / 2 + 1
+                    for node in places.values()
+                )
