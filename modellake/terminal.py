@@ -184,6 +184,9 @@ def show_table(table: Table, *, as_json: bool) -> None:
     if as_json:
         _json([dict(zip(table.columns, row, strict=True)) for row in table.rows])
         return
+    if not table.rows:
+        _note("no rows")
+        return
     shown = RichTable(*(escape(column) for column in table.columns))
     for row in table.rows:
         shown.add_row(*(escape(_cell(value)) for value in row))

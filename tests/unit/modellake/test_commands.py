@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+from pathlib import Path
 
 import pytest
 from pybtex.database import parse_string
@@ -198,3 +200,19 @@ def test_json_of_an_error_is_still_nothing_on_stdout(run, tmp_path):
     assert outcome.out == ""
     with pytest.raises(json.JSONDecodeError):
         outcome.json  # noqa: B018
+
+
+def test_the_queries_of_the_readme_find_something(ready):
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    queries = re.findall(r"```cypher\n(.*?)```", readme, flags=re.DOTALL)
+    assert len(queries) == 3
+    parameters = ["-p", "root=acme/base", "-p", "name=acme/half"]
+    answers = [ready("query", text, *parameters, "--json").json for text in queries]
+    assert answers[0] == [{"descendant": "acme/half", "steps": 1}]
+    assert answers[1][0]["claimed"] == "acme/base"
+    assert answers[2]
+
+
+def test_an_answer_without_rows_says_so(ready):
+    outcome = ready("query", "MATCH (v:Version {name: 'nobody'}) RETURN v.name")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "no rows\n")
