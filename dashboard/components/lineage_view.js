@@ -74,7 +74,7 @@ class View {
   move(at) {
     this.at = at;
     this.scene.setAttribute("transform", `translate(${at.x} ${at.y}) scale(${at.k})`);
-    this.svg.classList.toggle("lv-far", at.k < 0.5);
+    this.svg.classList.toggle("lv-far", at.k < 0.62);
   }
 
   zoom(factor, x, y) {

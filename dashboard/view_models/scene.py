@@ -11,7 +11,7 @@ from dashboard.view_models.buses import path, route, spines
 from dashboard.view_models.curves import along, curve, curve_path
 from dashboard.view_models.layers import acyclic
 from dashboard.view_models.neighbourhood import Extent, Group, View
-from dashboard.view_models.placement import NODE_HEIGHT, NODE_WIDTH, Point, placed
+from dashboard.view_models.placement import NODE_HEIGHT, NODE_WIDTH, ROW_GAP, Point, placed
 from dashboard.view_models.plain_text import visible
 from graph_schema.labels import Basis, VersionKind
 from graph_schema.lineage_graph import LineageEdge, LineageGraph, LineageNode
@@ -52,7 +52,8 @@ class _Lines:
     def line(self, child: str, parent: str, ports: tuple[float, float], beside: int, t: float) -> dict[str, Any]:
         """Path, place of the label, and where and in which direction the line arrives."""
         below, above = self.places[child], self.places[parent]
-        if self.tree.get(child) == parent and parent in self.spine and below.y > above.y:
+        far = below.y - above.y > NODE_HEIGHT + ROW_GAP + 1 or not self.around
+        if self.tree.get(child) == parent and parent in self.spine and below.y > above.y and far:
             corners = route(below, above, self.spine[parent], port=ports[1], beside=beside)
             end, label = corners[-1], Point(x=corners[-1].x, y=corners[-1].y - NODE_HEIGHT / 6)
             drawn = path(corners)
