@@ -72,7 +72,10 @@ def infer_lineage(
     rows = Rows()
     for derivation in found.derivations:
         rows += derivation.rows()
-    stale = sorted({str(row["edit"]) for row in store.query("inferred_edges", limit=EVERY)})
+    # What could not be compared this time keeps what was inferred before.
+    compared = {item.version for item in fingerprints}
+    edges = store.query("inferred_edges", limit=EVERY)
+    stale = sorted({str(row["edit"]) for row in edges if str(row["child"]) in compared})
     store.replace(stale, rows)
     return InferSummary(inference=found, versions=len(fingerprints), problems=tuple(problems))
 
