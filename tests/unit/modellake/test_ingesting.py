@@ -20,9 +20,14 @@ from tests.unit.modellake.small_models import card, halved, lie, truncate, weigh
 
 def start(data: Path, *arguments: object, **options: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "modellake.command_line", "--directory", str(data), *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, **options
-    )
+    # Where the suite itself runs in the background, an interruption is ignored and would be by the child.
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, **options
+        )
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def wait_for_entries(data: Path, process: subprocess.Popen[str], least: int = 1) -> None:
