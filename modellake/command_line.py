@@ -30,7 +30,7 @@ def _lake(context: click.Context) -> Lake:
 
 
 def _reporting(command: Callable[P, T]) -> Callable[P, T]:
-    """Errors of the project's own tree end a command with one line; an interruption says that nothing was lost."""
+    """Errors of the project's own tree end a command with one line."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -39,14 +39,23 @@ def _reporting(command: Callable[P, T]) -> Callable[P, T]:
         except ModelLakeError as error:
             click.echo(f"modellake: {error}", err=True)
             raise SystemExit(FAILED) from error
-        except KeyboardInterrupt as error:
-            click.echo("modellake: interrupted; run the same command again to go on from here", err=True)
-            raise SystemExit(INTERRUPTED) from error
 
     return run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Interruptible(click.Group):
+    """A group of commands that say, when interrupted, that nothing was lost; also while they close the store."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            click.echo("modellake: interrupted; run the same command again to go on from here", err=True)
+            raise SystemExit(INTERRUPTED) from error
+
+
+@click.group(cls=Interruptible, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--directory", type=click.Path(path_type=Path), help="Where the lake's own data lie [default: .modellake]."
 )
