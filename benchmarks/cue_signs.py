@@ -1,4 +1,4 @@
-"""How often each cue of direction has the right sign on true fine-tune edges: `python -m benchmarks.cue_signs LAKE...`."""
+"""How often each cue of direction has the right sign on true edges: `python -m benchmarks.cue_signs LAKE...`."""
 
 from __future__ import annotations
 
