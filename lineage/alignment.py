@@ -7,7 +7,7 @@ length are nested, so that a vocabulary that grew by a few rows still shares nea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,14 +69,17 @@ def tensor_pairs(one: Fingerprint, two: Fingerprint) -> Iterator[TensorPair]:
         other = theirs.get(tensor.role)
         if other is None or len(other.shape) != len(tensor.shape):
             continue
-        rows, (mine_r, their_r) = _shared(tensor.rows, other.rows)
-        columns, (mine_c, their_c) = _shared(tensor.columns, other.columns)
-        if rows.size == 0 or columns.size == 0:
+        if np.array_equal(tensor.rows, other.rows) and np.array_equal(tensor.columns, other.columns):
+            first, second = np.asarray(tensor.block, dtype=np.float64), np.asarray(other.block, dtype=np.float64)
+        else:
+            _, mine_r, their_r = np.intersect1d(tensor.rows, other.rows, assume_unique=True, return_indices=True)
+            _, mine_c, their_c = np.intersect1d(tensor.columns, other.columns, assume_unique=True, return_indices=True)
+            first = np.asarray(tensor.block, dtype=np.float64)[np.ix_(mine_r, mine_c)]
+            second = np.asarray(other.block, dtype=np.float64)[np.ix_(their_r, their_c)]
+        if first.size == 0:
             continue
-        first = np.asarray(tensor.block, dtype=np.float64)[np.ix_(mine_r, mine_c)]
-        second = np.asarray(other.block, dtype=np.float64)[np.ix_(their_r, their_c)]
-        finite = np.isfinite(first) & np.isfinite(second)
-        if not finite.all():
+        if tensor.nonfinite or other.nonfinite:
+            finite = np.isfinite(first) & np.isfinite(second)
             first, second = np.where(finite, first, 0.0), np.where(finite, second, 0.0)
         yield TensorPair(one=tensor, two=other, first=first, second=second)
 
@@ -104,13 +107,19 @@ class RoleStack:
 
 
 def role_stacks(
-    fingerprints: Sequence[Fingerprint], *, matrices_only: bool = True, side: int | None = None
+    fingerprints: Sequence[Fingerprint],
+    *,
+    roles: Collection[str] | None = None,
+    matrices_only: bool = True,
+    side: int | None = None,
 ) -> Iterator[RoleStack]:
     """Every role that at least two of the versions share, stacked.
 
     Parameters
     ----------
     fingerprints : sequence of Fingerprint
+    roles : collection of str, optional
+        Only these.
     matrices_only : bool
         Leave vectors out.
     side : int, optional
@@ -122,13 +131,16 @@ def role_stacks(
     commonest shape while at least half of its sample remains, and are left out of it otherwise. One role is in memory
     at a time.
     """
-    roles: dict[str, list[tuple[int, TensorFingerprint]]] = {}
+    holders: dict[str, list[tuple[int, TensorFingerprint]]] = {}
+    wanted = None if roles is None else frozenset(roles)
     for position, fingerprint in enumerate(fingerprints):
         for tensor in fingerprint.tensors:
+            if wanted is not None and tensor.role not in wanted:
+                continue
             if tensor.block.size and (not matrices_only or len(tensor.shape) >= 2):
-                roles.setdefault(tensor.role, []).append((position, tensor))
-    for role in sorted(roles):
-        stack = _stack(role, roles[role], side)
+                holders.setdefault(tensor.role, []).append((position, tensor))
+    for role in sorted(holders):
+        stack = _stack(role, holders[role], side)
         if stack is not None:
             yield stack
 
@@ -146,8 +158,7 @@ def _stack(role: str, holders: list[tuple[int, TensorFingerprint]], side: int | 
     enough = rows.size * columns.size / 2
     kept = []
     for position, tensor in holders:
-        fewer_rows = rows if tensor.rows is rows else np.intersect1d(rows, tensor.rows, assume_unique=True)
-        fewer_columns = columns if tensor.columns is columns else np.intersect1d(columns, tensor.columns)
+        fewer_rows, fewer_columns = _common(rows, tensor.rows), _common(columns, tensor.columns)
         if fewer_rows.size * fewer_columns.size >= max(enough, 1):
             rows, columns = fewer_rows, fewer_columns
             kept.append((position, tensor))
@@ -157,19 +168,18 @@ def _stack(role: str, holders: list[tuple[int, TensorFingerprint]], side: int | 
         rows, columns = _spread(rows, side), _spread(columns, side)
     blocks = np.empty((len(kept), rows.size, columns.size), dtype=np.float32)
     for place, (_, tensor) in enumerate(kept):
-        at = np.ix_(np.searchsorted(tensor.rows, rows), np.searchsorted(tensor.columns, columns))
-        blocks[place] = tensor.block[at]
+        if tensor.block.shape == (rows.size, columns.size):
+            blocks[place] = tensor.block
+        else:
+            at = np.ix_(np.searchsorted(tensor.rows, rows), np.searchsorted(tensor.columns, columns))
+            blocks[place] = tensor.block[at]
     np.nan_to_num(blocks, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     members = np.array([position for position, _ in kept])
     return RoleStack(role=role, members=members, rows=rows, columns=columns, blocks=blocks)
 
 
-def _shared(one: Indices, two: Indices) -> tuple[Indices, tuple[Indices, Indices]]:
-    if one is two or (one.size == two.size and np.array_equal(one, two)):
-        everything = np.arange(one.size)
-        return one, (everything, everything)
-    shared, mine, theirs = np.intersect1d(one, two, assume_unique=True, return_indices=True)
-    return shared, (mine, theirs)
+def _common(one: Indices, two: Indices) -> Indices:
+    return one if np.array_equal(one, two) else np.intersect1d(one, two, assume_unique=True)
 
 
 def _spread(indices: Indices, side: int) -> Indices:

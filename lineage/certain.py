@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graph_schema.fingerprint import Fingerprint
+from graph_schema.labels import Relation
 from lineage.merges import FamilyVectors, find_merges
 from lineage.rules.comparison import Comparison, Transformation
 from lineage.rules.equality import rearranged, rearrangement_key
 from lineage.rules.merge import Merge
 from lineage.rules.registry import directed_transformation
 from lineage.rules.traits import traits
-from lineage.topology import WeighedLink
 
-NEAREST = 4
+LOSSY = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM)
+
+NEAREST = 8
+"""How many relatives are tried as the source of a copy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +41,22 @@ class CertainEdge:
     transformation: Transformation | None = None
     merge: Merge | None = None
 
+    @property
+    def lossy(self) -> bool:
+        """Whether the child is a quantised or pruned copy of the parent."""
+        return self.transformation is not None and self.transformation.relation in LOSSY
+
 
 def certain_edges(
-    fingerprints: Sequence[Fingerprint], links: Sequence[WeighedLink], vectors: FamilyVectors
+    fingerprints: Sequence[Fingerprint], near: Sequence[Sequence[int]], vectors: FamilyVectors
 ) -> list[CertainEdge]:
     """Lossy copies and merges among the members of a family.
 
     Parameters
     ----------
     fingerprints : sequence of Fingerprint
-    links : sequence of WeighedLink
-        The candidate links; only these are looked at.
+    near : sequence of sequences of int
+        The relatives of each member, nearest first (`lineage.nearness`); only these are looked at.
     vectors : FamilyVectors
 
     Returns
@@ -56,14 +64,9 @@ def certain_edges(
     list of CertainEdge
         At most one per child, and no cycles. Of several sources that would explain a copy, the nearest counts.
     """
-    near: dict[int, list[tuple[float, int]]] = {}
-    for link in links:
-        near.setdefault(link.one, []).append((link.frobenius, link.two))
-        near.setdefault(link.two, []).append((link.frobenius, link.one))
     found = _copies(fingerprints, near)
     copies = frozenset(edge.child for edge in found)
-    nearest = {member: [other for _, other in sorted(others)] for member, others in near.items()}
-    merges = find_merges(fingerprints, vectors, nearest, copies)
+    merges = find_merges(fingerprints, vectors, near, copies)
     # Of collinear versions each explains the others: a mean comes before what needs a negative weight, and what leaves
     # least before the rest; later ones that would close a cycle fall away.
     for child, merge in sorted(merges.items(), key=lambda item: (_negative(item[1]), item[1].residual, item[0])):
@@ -75,12 +78,12 @@ def certain_edges(
     return _without_cycles(len(fingerprints), found)
 
 
-def _copies(fingerprints: Sequence[Fingerprint], near: dict[int, list[tuple[float, int]]]) -> list[CertainEdge]:
+def _copies(fingerprints: Sequence[Fingerprint], near: Sequence[Sequence[int]]) -> list[CertainEdge]:
     found = []
     for child, fingerprint in enumerate(fingerprints):
         signs = traits(fingerprint)
         # Rounding errors or zeros are all that lies between a copy and its source, so that no relative is nearer.
-        for _, parent in sorted(near.get(child, ()))[:NEAREST]:
+        for parent in near[child][:NEAREST]:
             if not signs.any and fingerprints[parent].parameters >= fingerprint.parameters:
                 continue
             answer = directed_transformation(fingerprints[parent], fingerprint, signs)
@@ -123,7 +126,12 @@ def _without_cycles(size: int, edges: Sequence[CertainEdge]) -> list[CertainEdge
         return node
 
     def descends(node: int, ancestor: int) -> bool:
-        return node == ancestor or any(descends(parent, ancestor) for parent in parents.get(node, ()))
+        seen, open_nodes = {node}, [node]
+        while open_nodes:
+            above = parents.get(open_nodes.pop(), set()) - seen
+            seen |= above
+            open_nodes += above
+        return ancestor in seen
 
     kept = []
     for edge in edges:

@@ -18,10 +18,12 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.calibration import Calibration
 from lineage.certain import CertainEdge, certain_edges
 from lineage.cues import EdgeCues, edge_cues, node_angles
+from lineage.measured_roles import measured_roles
 from lineage.merges import FamilyVectors
+from lineage.nearness import nearest_relatives
 from lineage.neighbours import neighbour_tree
 from lineage.spanning_tree import Rooting, link_posteriors, orient, root_posterior
-from lineage.topology import WeighedLink, candidate_links, weigh_links
+from lineage.topology import WeighedLink, weighed_links
 
 FORCED = 40.0
 """Log-odds that stand for certainty."""
@@ -94,12 +96,16 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
 
     Notes
     -----
-    Up to `lineage.topology.ALL_PAIRS` members every pair is weighed; beyond, a handful of neighbours each.
+    In a small family every pair is weighed; in a large one, a handful of neighbours each (`lineage.topology`).
     """
     size = len(fingerprints)
-    links = {(link.one, link.two): link for link in weigh_links(fingerprints, candidate_links(fingerprints))}
-    vectors = FamilyVectors.of(fingerprints)
-    certain = certain_edges(fingerprints, tuple(links.values()), vectors)
+    roles = measured_roles(fingerprints)
+    near = nearest_relatives(fingerprints, roles)
+    vectors = FamilyVectors.of(fingerprints, roles)
+    certain = certain_edges(fingerprints, near, vectors)
+    copies = {edge.child for edge in certain if edge.directed and edge.lossy}
+    weighed, _ = weighed_links(fingerprints, roles, near, aside=copies)
+    links = {(link.one, link.two): link for link in weighed}
     forced = {(min(edge.parent, edge.child), max(edge.parent, edge.child)) for edge in certain}
     edges = neighbour_tree(fingerprints, links, certain)
     chosen = [pair for pair in edges if pair not in forced]
@@ -166,13 +172,14 @@ def _tree_edges(
     by_ends = {(edge.parent, edge.child): edge for edge in certain}
     parents = orient(edges, rooting.root)
     below = _descendants(size, parents)
+    rivals = _rivals(links)
     found = []
     for child, parent in sorted(parents.items()):
         pair = (min(parent, child), max(parent, child))
         rule = by_ends.get((parent, child)) or by_ends.get((child, parent))
         near = 1.0 if rule is not None else neighbours[pair]
         forward = rooting.forward[parent, child]
-        runner_up = _runner_up(child, parent, below[child], links)
+        runner_up = _runner_up(parent, below[child], rivals.get(child, ()))
         direction = cues.get(pair)
         found.append(
             TreeEdge(
@@ -201,12 +208,14 @@ def _descendants(size: int, parents: Mapping[int, int]) -> list[set[int]]:
     return below
 
 
-def _runner_up(
-    child: int, parent: int, below: set[int], links: Mapping[tuple[int, int], WeighedLink]
-) -> tuple[float, int] | None:
-    others = [
-        (link.tail, two if one == child else one)
-        for (one, two), link in links.items()
-        if child in (one, two) and parent not in (one, two)
-    ]
-    return min((item for item in others if item[1] not in below), default=None)
+def _rivals(links: Mapping[tuple[int, int], WeighedLink]) -> dict[int, list[tuple[float, int]]]:
+    """The neighbours of each member by tail distance, nearest first."""
+    found: dict[int, list[tuple[float, int]]] = {}
+    for (one, two), link in links.items():
+        found.setdefault(one, []).append((link.tail, two))
+        found.setdefault(two, []).append((link.tail, one))
+    return {member: sorted(others) for member, others in found.items()}
+
+
+def _runner_up(parent: int, below: set[int], rivals: Sequence[tuple[float, int]]) -> tuple[float, int] | None:
+    return next((item for item in rivals if item[1] != parent and item[1] not in below), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,15 @@ from lineage.rules.merging import affine_fit
 from lineage.rules.passthrough import content_index, stitching
 from lineage.rules.spherical import spherical_fit
 
-CANDIDATES = 8
+COMBINED = 24
+"""Nearest relatives of which a version may be a linear combination: one least-squares fit for all."""
+
+CANDIDATES = 12
+"""Nearest relatives that are tried in pairs."""
+
 LEAST_VALUES = 64
 SIDE = 48
+MOST_BYTES = 400_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +44,17 @@ class FamilyVectors:
     segments: tuple[slice, ...]
 
     @classmethod
-    def of(cls, fingerprints: Sequence[Fingerprint]) -> FamilyVectors:
-        """Thin every shared matrix to 48 x 48 and scale it; roles in which nothing moved are left out."""
+    def of(cls, fingerprints: Sequence[Fingerprint], roles: Collection[str] | None = None) -> FamilyVectors:
+        """Thin every shared matrix to 48 x 48 and scale it; roles in which nothing moved are left out.
+
+        With `roles`, only these are taken once all together would need more than `MOST_BYTES`.
+        """
+        matrices = {t.role for item in fingerprints for t in item.tensors if len(t.shape) >= 2}
+        few = len(matrices) * len(fingerprints) * SIDE**2 * 8 <= MOST_BYTES
         parts: list[NDArray[np.float64]] = []
         segments = []
         start = 0
-        for stack in role_stacks(fingerprints, side=SIDE):
+        for stack in role_stacks(fingerprints, roles=None if few else roles, side=SIDE):
             flat = stack.blocks.reshape(len(stack.blocks), -1).astype(np.float64)
             steps = np.linalg.norm(flat - np.median(flat, axis=0), axis=1)
             unit = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
@@ -72,7 +83,7 @@ class FamilyVectors:
 def find_merges(
     fingerprints: Sequence[Fingerprint],
     vectors: FamilyVectors,
-    near: Mapping[int, Sequence[int]],
+    near: Sequence[Sequence[int]],
     copies: frozenset[int],
 ) -> dict[int, Merge]:
     """The merges among the members of a family, by position.
@@ -81,8 +92,8 @@ def find_merges(
     ----------
     fingerprints : sequence of Fingerprint
     vectors : FamilyVectors
-    near : mapping of member to members
-        Relatives of each, nearest first.
+    near : sequence of sequences of int
+        Relatives of each member, nearest first.
     copies : frozenset of int
         Lossy copies: neither merges nor constituents, their sources stand for them.
 
@@ -97,15 +108,16 @@ def find_merges(
     for child in range(len(fingerprints)):
         if child in copies:
             continue
-        candidates = [member for member in near.get(child, ()) if member not in copies][:CANDIDATES]
+        candidates = [member for member in near[child] if member not in copies][:COMBINED]
         merge = _passthrough(child, fingerprints, index)
         if merge is None and len(candidates) >= 2:
             values, segments = vectors.shared([child, *candidates])
             if values.shape[1] >= LEAST_VALUES:
+                few = candidates[:CANDIDATES]
                 merge = (
                     _affine(values, candidates, norms, child)
-                    or _spherical(values, segments, candidates)
-                    or _elementwise(values, candidates)
+                    or _spherical(values[: len(few) + 1], segments, few)
+                    or _elementwise(values[: len(few) + 1], segments, few)
                 )
         if merge is not None:
             found[child] = merge
@@ -185,8 +197,8 @@ def _spherical(values: NDArray[np.float64], segments: Sequence[slice], candidate
     )
 
 
-def _elementwise(values: NDArray[np.float64], candidates: Sequence[int]) -> Merge | None:
-    fit = elementwise_fit(values[0], values[1:])
+def _elementwise(values: NDArray[np.float64], segments: Sequence[slice], candidates: Sequence[int]) -> Merge | None:
+    fit = elementwise_fit(values[0], values[1:], segments)
     if fit is None:
         return None
     members = (*(candidates[place] for place in fit.members), candidates[fit.base])

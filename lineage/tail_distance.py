@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh, eigvalsh
+from scipy.linalg import eigh
 
 Matrix = NDArray[np.floating]
 
@@ -59,11 +59,27 @@ def tail_energy(delta: Matrix, *, share: float = TAIL_SHARE) -> float:
         raise ValueError(f"delta must be a finite matrix, got shape {delta.shape}")
     if not 0 < share <= 1:
         raise ValueError(f"share must lie in (0, 1], got {share}")
+    return float(tail_energies(np.asarray(delta, dtype=np.float64)[None], share=share)[0])
+
+
+def tail_energies(deltas: Matrix, *, share: float = TAIL_SHARE) -> NDArray[np.float64]:
+    """`tail_energy` of many changes of one shape at once, without looking whether they are finite.
+
+    Parameters
+    ----------
+    deltas : (k, rows, columns) float64 array
+    share : float in (0, 1]
+
+    Returns
+    -------
+    (k,) float64 array
+    """
     # The squares of the singular values are the eigenvalues of the smaller Gram matrix, at a third of an SVD's price;
     # what that rounds away is 1e-16 of the largest.
-    wide = np.asarray(delta if delta.shape[0] <= delta.shape[1] else delta.T, dtype=np.float64)
-    energies = eigvalsh(wide @ wide.T, check_finite=False)
-    return float(np.sum(np.maximum(energies[: ceil(share * energies.size)], 0.0)))
+    wide = deltas if deltas.shape[1] <= deltas.shape[2] else deltas.transpose(0, 2, 1)
+    energies = np.linalg.eigvalsh(wide @ wide.transpose(0, 2, 1))
+    tails: NDArray[np.float64] = np.maximum(energies[:, : ceil(share * energies.shape[1])], 0.0).sum(axis=1)
+    return tails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

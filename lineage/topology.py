@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,18 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
-from lineage.alignment import role_stacks, tensor_pairs
-from lineage.tail_distance import QuietBasis, tail_energy
+from lineage.alignment import RoleStack, role_stacks
+from lineage.nearness import pairwise_squares, typical
+from lineage.tail_distance import QuietBasis, tail_energies
 
-ALL_PAIRS = 24
-"""Up to so many members every pair is a candidate link."""
+MOST_WORK = 1e10
+"""Multiplications spent on the links of one family as long as all pairs are weighed."""
 
-NEIGHBOURS = 6
+QUIET_NEIGHBOURS = 4
+FROBENIUS_NEIGHBOURS = 2
 DELTAS = 48
-LEAST_SIDE = 4
+BATCH = 64
 
 TIE_BREAK = 1e-6
 """Share of the Frobenius distance that decides between neighbours whose tail distances are nothing but rounding."""
+
+Pairs = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,93 +38,153 @@ class WeighedLink:
         Positions, `one` < `two`.
     tail, frobenius : float
         Squared distances, averaged over the shared matrices, each in units of the family's median for its role; 0 where
-        nothing differs.
-    shared : float
-        Share of the larger one's matrices that the two have in common.
+        nothing differs, infinite where nothing can be compared.
+    missing : float in [0, 1]
+        Share of the matrices of either that the other lacks.
     """
 
     one: int
     two: int
     tail: float
     frobenius: float
-    shared: float
+    missing: float = 0.0
 
     @property
     def cost(self) -> float:
-        """What a spanning tree pays for the link: the tail, and a trace of the whole where tails are but rounding."""
-        return self.tail + TIE_BREAK * self.frobenius
+        """What a spanning tree pays for the link: the tail, and a trace of the rest where tails are but rounding."""
+        return self.tail + TIE_BREAK * (self.frobenius + self.missing)
 
 
-def weigh_links(fingerprints: Sequence[Fingerprint], candidates: Sequence[tuple[int, int]]) -> tuple[WeighedLink, ...]:
-    """Squared distances of the candidate links.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """The median of each role's squared distances over the links of a family on which it changed.
 
-    Notes
-    -----
-    Embeddings, heads and vectors are left out: their rows are touched as often as their tokens occur. Where a family
-    has nothing else, all matrices are taken. One SVD a shared matrix a candidate.
+    Attributes
+    ----------
+    tail, frobenius : mapping of role to float
     """
-    roles = _inner_roles(fingerprints)
-    place = {role: column for column, role in enumerate(roles)}
-    tails = np.full((len(candidates), len(roles)), np.nan)
-    energies = np.full((len(candidates), len(roles)), np.nan)
-    for row, (one, two) in enumerate(candidates):
-        for pair in tensor_pairs(fingerprints[one], fingerprints[two]):
-            if pair.role in place:
-                column = place[pair.role]
-                delta = pair.delta
-                energies[row, column] = float(np.sum(delta**2))
-                tails[row, column] = tail_energy(delta) if energies[row, column] else 0.0
-    return tuple(
-        WeighedLink(one=min(one, two), two=max(one, two), tail=tail, frobenius=energy, shared=shared)
-        for (one, two), tail, energy, shared in zip(
-            candidates,
-            _in_units(tails).tolist(),
-            _in_units(energies).tolist(),
-            _shared(fingerprints, candidates, roles).tolist(),
-            strict=True,
-        )
-    )
+
+    tail: Mapping[str, float]
+    frobenius: Mapping[str, float]
 
 
-def candidate_links(fingerprints: Sequence[Fingerprint]) -> list[tuple[int, int]]:
-    """Pairs of members worth a close look: all of them in a small family, the nearest ones in a large one.
+def weighed_links(
+    fingerprints: Sequence[Fingerprint],
+    roles: Mapping[str, float],
+    near: Sequence[Sequence[int]],
+    *,
+    aside: Collection[int] = (),
+) -> tuple[tuple[WeighedLink, ...], Units]:
+    """The links of a family that are worth a close look, with their squared distances.
+
+    Parameters
+    ----------
+    fingerprints : sequence of Fingerprint
+    roles : mapping of str to float
+        What `lineage.measured_roles.measured_roles` chose.
+    near : sequence of sequences of int
+        What `lineage.nearness.nearest_relatives` found.
+    aside : collection of int
+        Members without links.
 
     Returns
     -------
-    list of (one, two)
-        `one` < `two`, ascending. For every member the `NEIGHBOURS` nearest by the quiet projection and by Frobenius
-        distance; and links that connect all members.
+    links : tuple of WeighedLink
+        Ascending by ends. All pairs of a small family; in a large one the nearest few of each member by the quiet
+        projection and by Frobenius distance, and links that connect all members.
+    units : Units
+        Of these links; more links may be weighed in them later (`weigh`).
+
+    Notes
+    -----
+    One role in memory at a time. One eigendecomposition a role a link, O(n) links in a large family; the quiet
+    distances of all pairs are one matrix product a role.
     """
-    size = len(fingerprints)
-    if size <= ALL_PAIRS:
-        return list(combinations(range(size), 2))
+    members = [member for member in range(len(fingerprints)) if member not in aside]
+    return weigh(fingerprints, _candidates(fingerprints, roles, near, members), roles)
+
+
+def weigh(
+    fingerprints: Sequence[Fingerprint],
+    links: Iterable[tuple[int, int]],
+    roles: Collection[str],
+    units: Units | None = None,
+) -> tuple[tuple[WeighedLink, ...], Units]:
+    """Squared distances of some links, in given units or in units of their own medians."""
+    pairs = np.array(list(links), dtype=np.int64).reshape(-1, 2)
+    names = sorted(roles)
+    tails = np.full((len(pairs), len(names)), np.nan)
+    energies = np.full((len(pairs), len(names)), np.nan)
+    for stack in role_stacks(fingerprints, roles=roles):
+        column = names.index(stack.role)
+        rows, ends = _held(stack, pairs, len(fingerprints))
+        for start in range(0, len(rows), BATCH):
+            at = slice(start, start + BATCH)
+            deltas = np.subtract(stack.blocks[ends[at, 1]], stack.blocks[ends[at, 0]], dtype=np.float64)
+            energies[rows[at], column] = np.einsum("kij,kij->k", deltas, deltas)
+            tails[rows[at], column] = tail_energies(deltas)
+    if units is None:
+        units = Units(tail=_medians(tails, names), frobenius=_medians(energies, names))
+    found = zip(
+        pairs.tolist(),
+        _in_units(tails, [units.tail[name] for name in names]).tolist(),
+        _in_units(energies, [units.frobenius[name] for name in names]).tolist(),
+        _missing(fingerprints, pairs),
+        strict=True,
+    )
+    weighed = tuple(
+        WeighedLink(one=one, two=two, tail=tail, frobenius=energy, missing=missing)
+        for (one, two), tail, energy, missing in found
+    )
+    return weighed, units
+
+
+def _held(stack: RoleStack, pairs: Pairs, size: int) -> tuple[NDArray[np.int64], Pairs]:
+    """Which of the pairs both have the role, and their places in the stack."""
+    place = np.full(size, -1, dtype=np.int64)
+    place[stack.members] = np.arange(len(stack.members))
+    ends = place[pairs]
+    rows = np.flatnonzero((ends >= 0).all(axis=1))
+    return rows, ends[rows]
+
+
+def _candidates(
+    fingerprints: Sequence[Fingerprint],
+    roles: Mapping[str, float],
+    near: Sequence[Sequence[int]],
+    members: Sequence[int],
+) -> list[tuple[int, int]]:
+    size = len(members)
+    if size * (size - 1) / 2 * sum(roles.values()) <= MOST_WORK or size <= QUIET_NEIGHBOURS + 2:
+        return list(combinations(members, 2))
+    inside = set(members)
     found: set[tuple[int, int]] = set()
-    for distances in _all_distances(fingerprints):
-        np.fill_diagonal(distances, np.inf)
-        nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-        found.update((min(one, int(two)), max(one, int(two))) for one in range(size) for two in nearest[one])
-        np.fill_diagonal(distances, 0.0)
-        found.update(_connecting(distances))
+    for one in members:
+        others = [other for other in near[one] if other in inside][:FROBENIUS_NEIGHBOURS]
+        found.update((min(one, two), max(one, two)) for two in others)
+    distances = _quiet_distances([fingerprints[member] for member in members], roles)
+    np.fill_diagonal(distances, np.inf)
+    nearest = np.argpartition(distances, QUIET_NEIGHBOURS, axis=1)[:, :QUIET_NEIGHBOURS]
+    places = {(min(one, two), max(one, two)) for one, row in enumerate(nearest.tolist()) for two in row}
+    np.fill_diagonal(distances, 0.0)
+    places.update(_connecting(distances))
+    found.update((members[one], members[two]) for one, two in places)
     return sorted(found)
 
 
-def _all_distances(fingerprints: Sequence[Fingerprint]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Squared quiet and Frobenius distances of all pairs, averaged over the roles both members have."""
+def _quiet_distances(fingerprints: Sequence[Fingerprint], roles: Collection[str]) -> NDArray[np.floating]:
+    """Squared distances of all pairs in the quiet directions, averaged over the roles both members have."""
     size = len(fingerprints)
-    inner = set(_inner_roles(fingerprints))
-    sums = [np.zeros((size, size)) for _ in range(2)]
-    counts = np.zeros((size, size))
-    for stack in role_stacks(fingerprints):
-        if stack.role not in inner:
-            continue
+    total = np.zeros((size, size), dtype=np.float32)
+    counts = np.zeros((size, size), dtype=np.float32)
+    for stack in role_stacks(fingerprints, roles=roles):
+        squared = pairwise_squares(_quiet(stack.blocks).reshape(len(stack.blocks), -1))
         at = np.ix_(stack.members, stack.members)
+        total[at] += squared / typical(squared)
         counts[at] += 1
-        for place, vectors in enumerate((_quiet(stack.blocks), stack.blocks.reshape(len(stack.blocks), -1))):
-            squared = _squared_distances(vectors)
-            typical = np.median(squared[squared > 0]) if (squared > 0).any() else 1.0
-            sums[place][at] += squared / typical
-    quiet, frobenius = (np.where(counts > 0, total / np.maximum(counts, 1), np.inf) for total in sums)
-    return quiet, frobenius
+    total /= np.maximum(counts, 1)
+    total[counts == 0] = np.inf
+    return total
 
 
 def _quiet(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -132,20 +196,14 @@ def _quiet(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
     if not any(delta.any() for delta in deltas):
         return np.zeros((count, 1), dtype=np.float32)
     basis = QuietBasis.of(deltas)
-    projected = np.matmul(np.matmul(basis.left.T.astype(np.float32), blocks), basis.right.astype(np.float32))
-    return np.asarray(projected.reshape(count, -1), dtype=np.float32)
+    left, right = basis.left.T.astype(np.float32), basis.right.astype(np.float32)
+    projected = np.empty((count, len(left), right.shape[1]), dtype=np.float32)
+    for place, block in enumerate(blocks):
+        projected[place] = left @ block @ right
+    return projected
 
 
-def _squared_distances(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    # Centring first keeps the cancellation in |a|^2 + |b|^2 - 2ab at the scale of the differences.
-    centred = vectors - vectors.mean(axis=0)
-    products = (centred @ centred.T).astype(np.float64)
-    squared = products.diagonal()[:, None] + products.diagonal()[None, :] - 2 * products
-    distances: NDArray[np.float64] = np.maximum(squared, 0.0)
-    return distances
-
-
-def _connecting(distances: NDArray[np.float64]) -> list[tuple[int, int]]:
+def _connecting(distances: NDArray[np.floating]) -> list[tuple[int, int]]:
     """A minimum spanning tree by Prim's algorithm: O(n^2), and no lists of n^2 links."""
     size = len(distances)
     nearest, via = distances[0].copy(), np.zeros(size, dtype=np.int64)
@@ -163,36 +221,29 @@ def _connecting(distances: NDArray[np.float64]) -> list[tuple[int, int]]:
     return links
 
 
-def _inner_roles(fingerprints: Sequence[Fingerprint]) -> list[str]:
-    matrices = {
-        tensor.role
-        for fingerprint in fingerprints
-        for tensor in fingerprint.tensors
-        if len(tensor.shape) >= 2 and min(tensor.block.shape) >= LEAST_SIDE
-    }
-    inner = {role for role in matrices if not role.startswith(("embed", "head"))}
-    return sorted(inner or matrices)
-
-
-def _in_units(energies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over the roles, each in units of its median over the links on which it changed."""
-    if energies.size == 0:
-        return np.zeros(len(energies))
+def _medians(energies: NDArray[np.float64], names: Sequence[str]) -> dict[str, float]:
     positive = np.where(energies > 0, energies, np.nan)
-    moved = np.isfinite(positive).any(axis=0)
-    units = np.ones(energies.shape[1])
+    moved = np.isfinite(positive).any(axis=0) if len(energies) else np.zeros(len(names), dtype=bool)
+    units = np.ones(len(names))
     units[moved] = np.nanmedian(positive[:, moved], axis=0)
+    return dict(zip(names, units.tolist(), strict=True))
+
+
+def _in_units(energies: NDArray[np.float64], units: Sequence[float]) -> NDArray[np.float64]:
+    """Mean over the roles, each in its unit."""
     known = np.isfinite(energies)
-    scaled = np.where(known, energies, 0.0) / units
+    scaled = np.where(known, energies, 0.0) / np.asarray(units)
     mean: NDArray[np.float64] = scaled.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     return np.where(known.any(axis=1), mean, np.inf)
 
 
-def _shared(
-    fingerprints: Sequence[Fingerprint], candidates: Sequence[tuple[int, int]], roles: Sequence[str]
-) -> NDArray[np.float64]:
-    wanted = set(roles)
-    held = [{tensor.role for tensor in fingerprint.tensors} & wanted for fingerprint in fingerprints]
-    return np.array(
-        [len(held[one] & held[two]) / max(len(held[one]), len(held[two]), 1) for one, two in candidates], dtype=float
-    )
+def _missing(fingerprints: Sequence[Fingerprint], pairs: Pairs) -> list[float]:
+    held = [
+        frozenset(tensor.role for tensor in fingerprint.tensors if len(tensor.shape) >= 2)
+        for fingerprint in fingerprints
+    ]
+    shares = []
+    for one, two in pairs.tolist():
+        mine, theirs = held[one], held[two]
+        shares.append(0.0 if mine == theirs else 1 - len(mine & theirs) / max(len(mine | theirs), 1))
+    return shares

@@ -8,6 +8,7 @@ values are none of these.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -20,6 +21,9 @@ EXPLAINED = 0.97
 LEAST_UNCHANGED = 0.03
 LEAST_CLASS = 0.03
 SAMPLE = 4096
+LEAST_VALUES = 64
+FROZEN = 0.99
+"""Share of equal values from which on a tensor counts as frozen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +49,15 @@ class ElementwiseFit:
     explained: float
 
 
-def elementwise_fit(child: Vectors, candidates: Vectors) -> ElementwiseFit | None:
+def elementwise_fit(child: Vectors, candidates: Vectors, segments: Sequence[slice]) -> ElementwiseFit | None:
     """The base and the pair of candidates from which the child was chosen value by value.
 
     Parameters
     ----------
     child : (d,) array
     candidates : (k, d) array
+    segments : sequence of slice
+        One a tensor.
 
     Returns
     -------
@@ -62,22 +68,26 @@ def elementwise_fit(child: Vectors, candidates: Vectors) -> ElementwiseFit | Non
     Notes
     -----
     Only candidates that share between 3 and 97 % of the values with the child to the bit can be the base, which leaves
-    none for most children. A few thousand values, spread evenly, are looked at.
+    none for most children. Tensors that are wholly the same were frozen in training and say nothing about a choice
+    value by value. A few thousand values, spread evenly, are looked at.
     """
     if len(candidates) < 3:
         return None
     chosen = np.linspace(0, child.size - 1, min(SAMPLE, child.size)).astype(np.int64)
+    tensor = np.repeat(np.arange(len(segments)), [part.stop - part.start for part in segments])[chosen]
     values, others = child[chosen], candidates[:, chosen]
-    alive = (others != values).any(axis=0)
-    values, others = values[alive], others[:, alive]
-    if values.size < 64:
-        return None
-    same = (others == values).mean(axis=1)
+    equal = others == values
     best: ElementwiseFit | None = None
-    for base in np.flatnonzero((same > LEAST_UNCHANGED) & (same < 1 - LEAST_UNCHANGED)).tolist():
+    for base in range(len(candidates)):
+        sizes = np.bincount(tensor, minlength=len(segments))
+        frozen = np.bincount(tensor, weights=equal[base], minlength=len(segments)) > FROZEN * np.maximum(sizes, 1)
+        alive = ~frozen[tensor] & ~equal.all(axis=0)
+        same = float(equal[base, alive].mean()) if alive.any() else 0.0
+        if alive.sum() < LEAST_VALUES or not LEAST_UNCHANGED < same < 1 - LEAST_UNCHANGED:
+            continue
         rest = [member for member in range(len(candidates)) if member != base]
         for one, two in combinations(rest, 2):
-            fit = _fit(values, others, base, (one, two))
+            fit = _fit(values[alive], others[:, alive], base, (one, two))
             if fit is not None and (best is None or fit.explained > best.explained):
                 best = fit
     return best

@@ -64,6 +64,18 @@ def added_rows(comparison: Comparison) -> int:
     )
 
 
+def layer_of(role: str) -> str | None:
+    """The layer that a role belongs to, with its stack; None for what stands outside of layers.
+
+    Examples
+    --------
+    >>> layer_of("encoder.layers.3.mlp.up.weight"), layer_of("embed.token.weight")
+    ('encoder.layers.3', None)
+    """
+    match = _LAYER.match(role)
+    return f"{match[1]}.{match[2]}" if match else None
+
+
 def layer_count(fingerprint: Fingerprint) -> int:
     """Number of layers that have tensors of their own."""
     return len(_layers(fingerprint.tensors))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from graph_schema.fingerprint import Fingerprint
+from lineage.rules.expansion import layer_of
 
 COVERED = 0.97
 LEAST_OWN = 0.03
@@ -55,11 +56,13 @@ def stitching(child: int, fingerprints: Sequence[Fingerprint], index: Mapping[st
     Stitching or None
         Found greedily: the source that adds most values first. None where 97 % of the values are not covered, or a
         source adds less than 3 %. Tensors that were left alone by everyone (frozen since a common ancestor) are
-        nobody's own: each source must give some that no other source has.
+        nobody's own: each source must give some that no other source has, and all matrices of at least one layer: a
+        single matrix that differs was edited, not stitched in.
     """
     tensors = [tensor for tensor in fingerprints[child].tensors if tensor.size >= LEAST_SIZE]
     total = sum(tensor.size for tensor in tensors)
-    sources = [(tensor.size, index.get(tensor.content, frozenset()) - {child}) for tensor in tensors]
+    held_by = [index.get(tensor.content, frozenset()) - {child} for tensor in tensors]
+    sources = [(tensor.size, held) for tensor, held in zip(tensors, held_by, strict=True)]
     if not total or sum(size for size, held in sources if held) < COVERED * total:
         return None
     members: list[int] = []
@@ -79,5 +82,12 @@ def stitching(child: int, fingerprints: Sequence[Fingerprint], index: Mapping[st
         left = [(size, held) for size, held in left if best not in held]
     own = [sum(size for size, held in sources if held & set(members) == {member}) for member in members]
     if len(members) < 2 or min(own) < LEAST_OWN * total:
+        return None
+    layers: dict[str, set[int]] = {}
+    for tensor, held in zip(tensors, held_by, strict=True):
+        layer = layer_of(tensor.role)
+        if layer is not None and len(tensor.shape) >= 2:
+            layers[layer] = layers.get(layer, set(members)) & held
+    if layers and set(members) != set().union(*(held for held in layers.values() if len(held) == 1)):
         return None
     return Stitching(members=tuple(members), shares=tuple(shares))

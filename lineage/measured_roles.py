@@ -1,0 +1,78 @@
+"""Which matrices of a family are measured: the inner ones with the largest samples, a bounded number of them.
+
+The topology among fine-tunes needs blocks larger than the rank of what training taught, and a few such blocks carry it
+for a model of any size; small blocks add noise, and more large ones add time alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from graph_schema.fingerprint import Fingerprint
+
+LEAST_SIDE = 4
+LEAST_AREA = 0.2
+"""Blocks smaller than this share of the largest are left out."""
+
+MOST_WORK = 4 * 2.0 * 256**3
+"""Multiplications that weighing one link may take: four blocks of 256 x 256."""
+
+
+def link_cost(rows: int, columns: int) -> float:
+    """Multiplications of one tail distance: a Gram matrix and its eigenvalues."""
+    side = min(rows, columns)
+    return float(rows * columns * side + side**3)
+
+
+def measured_roles(fingerprints: Sequence[Fingerprint]) -> dict[str, float]:
+    """The roles by which the members of a family are compared, sorted, each with its `link_cost`.
+
+    Embeddings, heads and vectors are left out: their rows are touched as often as their tokens occur. Where a family
+    has nothing else, all matrices are taken.
+
+    Parameters
+    ----------
+    fingerprints : sequence of Fingerprint
+
+    Returns
+    -------
+    dict of str to float
+        Roles that at least two members hold, with blocks of at least `LEAST_AREA` of the largest, evenly spread over
+        the layers where all together would cost more than `MOST_WORK`. A member that has none of them brings in the
+        largest of its own.
+    """
+    shapes: dict[str, tuple[int, int]] = {}
+    holders: Counter[str] = Counter()
+    held: list[set[str]] = []
+    for fingerprint in fingerprints:
+        own = set()
+        for tensor in fingerprint.tensors:
+            if len(tensor.shape) < 2 or min(tensor.block.shape) < LEAST_SIDE:
+                continue
+            own.add(tensor.role)
+            known = shapes.get(tensor.role, (0, 0))
+            shapes[tensor.role] = max(known, tensor.block.shape, key=lambda shape: shape[0] * shape[1])
+        holders.update(own)
+        held.append(own)
+    shared = {role for role, count in holders.items() if count > 1}
+    inner = {role for role in shared if not role.startswith(("embed", "head"))} or shared
+    if not inner:
+        return {}
+    area = {role: shapes[role][0] * shapes[role][1] for role in inner}
+    large = sorted(role for role in inner if area[role] >= LEAST_AREA * max(area.values()))
+    chosen = set(_spread(large, [link_cost(*shapes[role]) for role in large]))
+    for own in held:
+        if own & inner and not own & chosen:
+            chosen.add(min(own & inner, key=lambda role: (-area[role], role)))
+    return {role: link_cost(*shapes[role]) for role in sorted(chosen)}
+
+
+def _spread(roles: Sequence[str], costs: Sequence[float]) -> list[str]:
+    """All roles if they are cheap enough, else as many as are, evenly spread."""
+    if sum(costs) <= MOST_WORK:
+        return list(roles)
+    count = max(1, int(MOST_WORK / (sum(costs) / len(costs))))
+    return [roles[place] for place in np.linspace(0, len(roles) - 1, count).round().astype(int)]
