@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import role_stacks
+from lineage.rules.comparison import Comparison
 from lineage.rules.elementwise import describe, elementwise_fit
+from lineage.rules.low_rank import low_rank
 from lineage.rules.merge import Merge
 from lineage.rules.merging import affine_fit
 from lineage.rules.passthrough import content_index, stitching
@@ -127,6 +129,9 @@ def find_merges(
 def _passthrough(child: int, fingerprints: Sequence[Fingerprint], index: Mapping[str, frozenset[int]]) -> Merge | None:
     fit = stitching(child, fingerprints, index)
     if fit is None:
+        return None
+    # Where all that parts the child from a source is a low-rank change, that source was edited, or is the edit.
+    if any(low_rank(Comparison(parent=fingerprints[item], child=fingerprints[child])) for item in fit.members):
         return None
     return Merge(
         members=fit.members,

@@ -20,6 +20,7 @@ Vectors = NDArray[np.float64]
 EXPLAINED = 0.97
 LEAST_UNCHANGED = 0.03
 LEAST_CLASS = 0.03
+MOST_SINGLE = 0.9
 SAMPLE = 4096
 LEAST_VALUES = 64
 FROZEN = 0.99
@@ -111,7 +112,9 @@ def _fit(values: Vectors, others: Vectors, base: int, members: tuple[int, int]) 
     summed, averaged = int((open_values & total).sum()), int((open_values & ~total & mean).sum())
     given = ~moved | alone[0] | alone[1] | total | mean
     shares = [float(item.mean()) for item in alone]
-    if min(shares) < LEAST_CLASS or float(given.mean()) < EXPLAINED:
+    # A relative so near that it gives every value by itself makes anything look chosen from it.
+    single = max(float((~moved | item).mean()) for item in alone)
+    if min(shares) < LEAST_CLASS or float(given.mean()) < EXPLAINED or single > MOST_SINGLE:
         return None
     return ElementwiseFit(
         base=base,
