@@ -30,7 +30,7 @@ import yaml
 _KINDS = {"n": r"\d+", "m": r"\d+", "d": r"\d+", "k": r"\d+", "s": r"[^.]+", "p": r".+", "q": r"(?:.*\.)?"}
 _LEAST_SHARE = 0.5
 _ADAPTER_NAME = re.compile(r"\.(lora_[AB])\.[^.]+\.(weight|bias)$")
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,8 @@ class _Architecture:
     patterns: tuple[tuple[re.Pattern[str], str], ...]
     derived: tuple[re.Pattern[str], ...]
     tied: Mapping[str, str]
+    numbers: frozenset[str]
+    """Those that its patterns spell out as a part of a dotted name."""
 
 
 def assign_roles(names: Sequence[str], *, model_type: str = "") -> Assignment:
@@ -80,7 +82,8 @@ def assign_roles(names: Sequence[str], *, model_type: str = "") -> Assignment:
 
     Notes
     -----
-    Names that differ only in their numbers are matched once, so that tens of thousands of experts cost little.
+    Names that differ only in numbers that no pattern spells out are matched once, so that tens of thousands of experts
+    cost little.
 
     Examples
     --------
@@ -89,9 +92,11 @@ def assign_roles(names: Sequence[str], *, model_type: str = "") -> Assignment:
     """
     everywhere, architectures = _load()
     plain = {name: _without_wrappers(name, everywhere.wrappers[:-1]) for name in names}
+    spelled = frozenset().union(*(architecture.numbers for architecture in (everywhere, *architectures)))
     samples: dict[str, list[str]] = {}
     for name in names:
-        samples.setdefault(_NUMBER.sub("0", plain[name]), []).append(name)
+        alike = _NUMBER.sub(lambda number: number[0] if number[0] in spelled else "#", plain[name])
+        samples.setdefault(alike, []).append(name)
     scores = []
     for number, architecture in enumerate(architectures):
         matched = sum(
@@ -195,6 +200,7 @@ def _parse(data: Mapping[str, Any]) -> _Architecture:
         patterns=tuple((_compile(pattern), role) for pattern, role in data["tensors"].items()),
         derived=tuple(_compile(pattern) for pattern in data["derived"]),
         tied=data["tied"],
+        numbers=frozenset(number for text in (*data["tensors"], *data["derived"]) for number in _NUMBER.findall(text)),
     )
 
 

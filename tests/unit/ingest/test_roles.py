@@ -30,6 +30,24 @@ def test_every_family_names_its_parts(architecture: str) -> None:
     assert (found.architecture, found.roles) == (architecture, {name: role})
 
 
+@pytest.mark.parametrize(
+    ("names", "roles"),
+    [
+        (["h.0.ln_1.weight", "h.0.ln_2.weight"], ["layers.0.norm.attention.weight", "layers.0.norm.mlp.weight"]),
+        (
+            ["encoder.block.7.layer.0.layer_norm.weight", "encoder.block.7.layer.1.layer_norm.weight"],
+            ["encoder.layers.7.norm.attention.weight", "encoder.layers.7.norm.mlp.weight"],
+        ),
+        (
+            [f"model.layers.3.block_sparse_moe.experts.5.w{number}.weight" for number in (1, 2, 3)],
+            [f"layers.3.mlp.experts.5.{part}.weight" for part in ("gate", "down", "up")],
+        ),
+    ],
+)
+def test_numbers_that_tell_parts_apart_are_heeded(names: list[str], roles: list[str]) -> None:
+    assert list(assign_roles(names).roles.values()) == roles
+
+
 def test_containers_agree() -> None:
     hub = assign_roles(["model.embed_tokens.weight", "model.layers.0.mlp.gate_proj.weight", "lm_head.weight"])
     gguf = assign_roles(["token_embd.weight", "blk.0.ffn_gate.weight", "output.weight"], model_type="llama")
