@@ -12,7 +12,7 @@ from graph_schema.fingerprint import TensorFingerprint
 from graph_schema.labels import Relation
 from lineage.alignment import TensorPair
 from lineage.rules.comparison import Comparison, Transformation
-from lineage.rules.traits import grid_step, on_grid
+from lineage.rules.traits import grid_step, on_grid, scaled_bits
 
 WITHIN_HALF_A_STEP = 0.998
 FEW_BITS = 0.13
@@ -85,7 +85,7 @@ def precision_cut(comparison: Comparison) -> Transformation | None:
 def quantized(comparison: Comparison) -> Transformation | None:
     """Whether most changed matrices of the child are the parent's, rounded to a coarse grid.
 
-    A matrix counts when its values repeat far more than the parent's (`coarse`) and its difference from the parent
+    A matrix counts when its values repeat far more than the parent's (`coarser`) and its difference from the parent
     looks like rounding: bounded, spread evenly between its bounds (kurtosis near 1.8, that of a uniform distribution,
     where training leaves 3 and more), and small beside the parent.
 
@@ -101,19 +101,26 @@ def quantized(comparison: Comparison) -> Transformation | None:
         return None
     levels = int(np.median([_levels(pair.second) for pair in rounded]))
     bits = max(2, int(np.ceil(np.log2(max(levels, 2)))))
+    summary = f"rounded to about {levels} levels a row"
+    grid = f"take about {levels} values a row where the parent's take many more"
+    scaled = [found for pair in rounded if (found := scaled_bits(pair.two))]
+    if 2 * len(scaled) > len(rounded):
+        bits = int(np.median(scaled))
+        levels = 2**bits
+        summary = f"rounded to {bits}-bit integers with a 16-bit scale for each group"
+        grid = f"hold {bits}-bit integers times 16-bit scales, which use {bits + 9} bits of mantissa"
     kurtosis = float(np.median([_row_kurtosis(pair.delta) for pair in rounded]))
     error = float(np.median([np.linalg.norm(pair.delta) / np.linalg.norm(pair.first) for pair in rounded]))
     return Transformation(
         relation=Relation.QUANTIZED_FROM,
         method=f"{bits}-bit grid",
         directed=True,
-        summary=f"the parent's values in {len(rounded)} matrices, rounded to about {levels} levels a row",
+        summary=f"the parent's values in {len(rounded)} matrices, {summary}",
         parameters={"levels": levels, "bits": bits, "relative_error": float(f"{error:.3g}")},
         observations=(
             Observation(
                 kind="grid",
-                statement=f"{len(rounded)} of {len(comparison.changed_matrices)} changed matrices take about {levels} "
-                "values a row where the parent's take many more",
+                statement=f"{len(rounded)} of {len(comparison.changed_matrices)} changed matrices {grid}",
                 value=float(levels),
                 log_odds=6.0,
                 method="quantized",
@@ -131,12 +138,14 @@ def quantized(comparison: Comparison) -> Transformation | None:
 
 
 def coarser(child: TensorFingerprint, parent: TensorFingerprint) -> bool:
-    """Whether the child's values repeat more than the parent's, are rounded to zero, or lie on a grid it has not."""
+    """Whether the child's values repeat more than the parent's, are rounded to zero, or lie on grids it has not."""
     if parent.block.size == 0 or child.block.size == 0:
         return False
     fewer = child.levels < 0.7 * parent.levels
     swept = child.zeros > 0.02 * child.size + 4 * parent.zeros
-    return fewer or swept or (on_grid(child.block) and not on_grid(parent.block))
+    stepped = on_grid(child.block) and not on_grid(parent.block)
+    scaled = scaled_bits(child) > 0 and not scaled_bits(parent)
+    return fewer or swept or stepped or scaled
 
 
 def _rounding(pair: TensorPair) -> bool:

@@ -23,7 +23,7 @@ class Traits:
     sparse : bool
         A matrix of the layers has zeros to speak of.
     coarse : bool
-        Values repeat within rows, or are whole multiples of a step.
+        Values repeat within rows, are whole multiples of a step, or of 16-bit steps of their own group.
     half : bool
         Every value lies on a 16-bit grid.
     """
@@ -60,13 +60,32 @@ def traits(fingerprint: Fingerprint) -> Traits:
     repeats = [tensor.levels < 0.8 * tensor.block.shape[1] for tensor in matrices if tensor.levels]
     return Traits(
         sparse=any(tensor.zeros > 0.01 * tensor.size for tensor in matrices),
-        coarse=(bool(repeats) and float(np.mean(repeats)) > 0.3) or _stepped(matrices),
+        coarse=(bool(repeats) and float(np.mean(repeats)) > 0.3)
+        or _stepped(matrices)
+        or sum(scaled_bits(tensor) > 0 for tensor in matrices) > 0.5 * len(matrices),
         half=bool(floats)
         and (
             all(tensor.bf16_exact == tensor.size for tensor in floats)
             or all(tensor.f16_exact == tensor.size for tensor in floats)
         ),
     )
+
+
+def scaled_bits(tensor: TensorFingerprint) -> int:
+    """Bits of the integers that a tensor's values are, times a 16-bit scale for each group; 0 where they are not.
+
+    Block quantisation (Q8_0, Q5_0 and Q4_0 of GGUF among others) stores a float16 scale for some 32 values. Within so
+    small a group hardly a value repeats, but the product of a scale of 11 significant bits and an integer of b - 1 bits
+    has no more than b + 10 of the 24 that training fills.
+
+    Notes
+    -----
+    Grids with an offset for each group fill all bits and are not seen here. A trained tensor shows this only if each of
+    its values ends in five zero bits by accident.
+    """
+    bits = tensor.mantissa_bits - 9
+    full = tensor.dtype in ("F32", "F64") and tensor.size >= 256 and tensor.f16_exact < tensor.size
+    return bits if full and 2 <= bits <= 9 else 0
 
 
 def _stepped(matrices: Sequence[TensorFingerprint]) -> bool:
