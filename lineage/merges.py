@@ -25,6 +25,7 @@ CANDIDATES = 12
 """Nearest relatives that are tried in pairs."""
 
 LEAST_VALUES = 64
+LEAST_COVERED = 0.8
 SIDE = 48
 MOST_BYTES = 400_000_000
 
@@ -70,6 +71,12 @@ class FamilyVectors:
         values = np.hstack(parts) if parts else np.zeros((len(fingerprints), 0))
         return cls(values=values, segments=tuple(segments))
 
+    def covers(self, child: int, other: int) -> bool:
+        """Whether `other` has nearly all the roles that `child` has."""
+        starts = [part.start for part in self.segments]
+        mine, theirs = np.isfinite(self.values[child, starts]), np.isfinite(self.values[other, starts])
+        return bool((mine & theirs).sum() >= LEAST_COVERED * mine.sum())
+
     def shared(self, members: Sequence[int]) -> tuple[NDArray[np.float64], tuple[slice, ...]]:
         """Values of some members over the roles that all of them have, with the segments of those."""
         kept = [part for part in self.segments if np.isfinite(self.values[members, part.start]).all()]
@@ -110,7 +117,7 @@ def find_merges(
     for child in range(len(fingerprints)):
         if child in copies:
             continue
-        candidates = [member for member in near[child] if member not in copies][:COMBINED]
+        candidates = [other for other in near[child] if other not in copies and vectors.covers(child, other)][:COMBINED]
         merge = _passthrough(child, fingerprints, index)
         if merge is None and len(candidates) >= 2:
             values, segments = vectors.shared([child, *candidates])

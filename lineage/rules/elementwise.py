@@ -21,6 +21,7 @@ EXPLAINED = 0.97
 LEAST_UNCHANGED = 0.03
 LEAST_CLASS = 0.03
 MOST_SINGLE = 0.9
+LEAST_MIXED = 0.2
 SAMPLE = 4096
 LEAST_VALUES = 64
 FROZEN = 0.99
@@ -88,13 +89,15 @@ def elementwise_fit(child: Vectors, candidates: Vectors, segments: Sequence[slic
             continue
         rest = [member for member in range(len(candidates)) if member != base]
         for one, two in combinations(rest, 2):
-            fit = _fit(values[alive], others[:, alive], base, (one, two))
+            fit = _fit(values[alive], others[:, alive], base, (one, two), tensor[alive])
             if fit is not None and (best is None or fit.explained > best.explained):
                 best = fit
     return best
 
 
-def _fit(values: Vectors, others: Vectors, base: int, members: tuple[int, int]) -> ElementwiseFit | None:
+def _fit(
+    values: Vectors, others: Vectors, base: int, members: tuple[int, int], tensor: NDArray[np.int64]
+) -> ElementwiseFit | None:
     change = values - others[base]
     first, second = (others[member] - others[base] for member in members)
     close = 2e-6 * np.abs(others[base]) + 2e-3 * np.abs(change) + 1e-12
@@ -112,9 +115,7 @@ def _fit(values: Vectors, others: Vectors, base: int, members: tuple[int, int]) 
     summed, averaged = int((open_values & total).sum()), int((open_values & ~total & mean).sum())
     given = ~moved | alone[0] | alone[1] | total | mean
     shares = [float(item.mean()) for item in alone]
-    # A relative so near that it gives every value by itself makes anything look chosen from it.
-    single = max(float((~moved | item).mean()) for item in alone)
-    if min(shares) < LEAST_CLASS or float(given.mean()) < EXPLAINED or single > MOST_SINGLE:
+    if min(shares) < LEAST_CLASS or float(given.mean()) < EXPLAINED or not _mixed(alone, moved, tensor):
         return None
     return ElementwiseFit(
         base=base,
@@ -123,6 +124,17 @@ def _fit(values: Vectors, others: Vectors, base: int, members: tuple[int, int]) 
         scales=(left, right),
         explained=float(given.mean()),
     )
+
+
+def _mixed(alone: Sequence[NDArray[np.bool_]], moved: NDArray[np.bool_], tensor: NDArray[np.int64]) -> bool:
+    """Whether both constituents are needed within a fair share of the tensors.
+
+    A relative so near that it gives every value of a tensor by itself (frozen there, say) makes anything look chosen.
+    """
+    sizes = np.bincount(tensor)
+    single = [np.bincount(tensor, weights=~moved | item) > MOST_SINGLE * sizes for item in alone]
+    present = sizes > 0
+    return float((~single[0] & ~single[1])[present].mean()) > LEAST_MIXED
 
 
 def _constant(change: Vectors, part: Vectors, where: NDArray[np.bool_]) -> float | None:
