@@ -13,10 +13,11 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import tensor_pairs
 from lineage.calibration import Calibration
 from lineage.direction import decay_clock, grid_lost, growth, row_growth
-from lineage.rules.expansion import layer_count
+from lineage.rules.expansion import layer_count, repeats_layers
 from lineage.rules.traits import traits
 
 GROWTH_BOUND = 2.0
+SCALE_CHANGE = 8.0
 ROWS_BOUND = 2.0
 LEAST_GRID = 0.02
 
@@ -27,6 +28,11 @@ LOSSY_IS_LEAF = 5.0
 FEWER_LAYERS = 3.0
 """Log-odds for the deeper of two trained versions being the parent: students start from a teacher's layers, while what
 is grown and then trained on is rare, and is a rule's to find before the training."""
+
+
+REPEATED_LAYERS = 8.0
+"""Log-odds for the deeper version being the child where some of its layers are kin to each other: it was grown by
+repeating layers, which no training from random weights does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +90,7 @@ class EdgeCues:
             f"{'parent' if (self.grid or 0) > 0 else 'child'} alone: training destroys a grid",
         }
         words["layers"] = "the parent has more layers: a student that started from some of its teacher's"
+        words["repeated_layers"] = "layers of the deeper one are kin to each other: it was grown by repeating layers"
         words["lossy"] = "the child alone is quantised or pruned, and such copies are hardly ever trained on"
         values = {"growth": self.growth, "clock": self.clock, "grid": self.grid, "row_growth": self.rows}
         return tuple(
@@ -102,7 +109,7 @@ def edge_cues(first: Fingerprint, second: Fingerprint, calibration: Calibration)
     rows = None if forth is None or back is None else (forth - back) / 2
     parts = []
     if grown is not None:
-        parts.append(("growth", calibration.growth * float(np.clip(grown, -GROWTH_BOUND, GROWTH_BOUND))))
+        parts.append(("growth", calibration.growth * bounded_growth(grown)))
     if rows is not None:
         parts.append(("row_growth", calibration.row_growth * float(np.clip(rows, -ROWS_BOUND, ROWS_BOUND))))
     if clock is not None:
@@ -113,7 +120,9 @@ def edge_cues(first: Fingerprint, second: Fingerprint, calibration: Calibration)
     if lossy:
         parts.append(("lossy", LOSSY_IS_LEAF * lossy))
     deeper = np.sign(layer_count(first) - layer_count(second))
-    if deeper:
+    if deeper and repeats_layers(first if deeper > 0 else second):
+        parts.append(("repeated_layers", -REPEATED_LAYERS * float(deeper)))
+    elif deeper:
         parts.append(("layers", FEWER_LAYERS * float(deeper)))
     return EdgeCues(
         growth=grown,
@@ -123,6 +132,22 @@ def edge_cues(first: Fingerprint, second: Fingerprint, calibration: Calibration)
         grid=grid,
         parts=tuple(parts),
     )
+
+
+def bounded_growth(grown: float) -> float:
+    """The growth that counts: bounded, and turned round where it is beyond any step away.
+
+    Where squared norms changed by many times the squared distance, the two versions differ by a scale for the most
+    part; weights decay in training, they are not blown up, so that the smaller one is the younger.
+
+    Examples
+    --------
+    >>> bounded_growth(0.8), bounded_growth(-70.0)
+    (0.8, 1.0)
+    """
+    if abs(grown) > SCALE_CHANGE:
+        return -float(np.sign(grown))
+    return float(np.clip(grown, -GROWTH_BOUND, GROWTH_BOUND))
 
 
 def node_angles(

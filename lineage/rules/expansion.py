@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+from numpy.typing import NDArray
+
 from graph_schema.derivation import Observation
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 from graph_schema.labels import Relation
@@ -11,6 +14,8 @@ from lineage.rules.comparison import Comparison, Transformation
 
 _LAYER = re.compile(r"^((?:\w+\.)*?(?:layers|block)|stages\.\d+)\.(\d+)\.")
 LEAST_EQUAL = 0.9
+LEAST_SIDE = 16
+KIN = 15.0
 
 
 def expanded(comparison: Comparison) -> Transformation | None:
@@ -79,6 +84,42 @@ def layer_of(role: str) -> str | None:
 def layer_count(fingerprint: Fingerprint) -> int:
     """Number of layers that have tensors of their own."""
     return len(_layers(fingerprint.tensors))
+
+
+def repeats_layers(fingerprint: Fingerprint) -> bool:
+    """Whether two layers of a version are kin: one is a copy of the other, perhaps trained further.
+
+    Layers of one network are as independent as layers of two: of matrices of equal key in two layers, the correlation
+    times the square root of (rows - 1)(columns - 1) has unit variance (`lineage.relatedness`). Only samples of the same
+    rows and columns are compared, of at least `LEAST_SIDE` of each. Tied layers (equal to the bit throughout, by
+    design) are no sign.
+    """
+    kinds: dict[str, list[TensorFingerprint]] = {}
+    for tensor in fingerprint.tensors:
+        match = _LAYER.match(tensor.role)
+        if match and len(tensor.shape) >= 2 and min(tensor.block.shape) >= LEAST_SIDE:
+            kinds.setdefault(f"{match[1]}.{tensor.role[match.end() :]}", []).append(tensor)
+    kin = compared = 0
+    for alike in kinds.values():
+        blocks = [tensor.block for tensor in alike]
+        if len(blocks) < 2 or len({block.shape for block in blocks}) > 1:
+            continue
+        flat = np.stack([_doubly_centred(block).ravel() for block in blocks])
+        norms = np.linalg.norm(flat, axis=1, keepdims=True)
+        correlation = (flat / np.where(norms > 0, norms, 1.0)) @ (flat / np.where(norms > 0, norms, 1.0)).T
+        np.fill_diagonal(correlation, 0.0)
+        rows, columns = blocks[0].shape
+        compared += 1
+        kin += float(correlation.max()) * np.sqrt((rows - 1) * (columns - 1)) > KIN
+    return compared > 0 and kin > 0.5 * compared
+
+
+def _doubly_centred(block: NDArray[np.floating]) -> NDArray[np.float64]:
+    values = np.nan_to_num(block.astype(np.float64), posinf=0.0, neginf=0.0)
+    centred: NDArray[np.float64] = (
+        values - values.mean(axis=0, keepdims=True) - values.mean(axis=1, keepdims=True) + values.mean()
+    )
+    return centred
 
 
 def _layers(tensors: tuple[TensorFingerprint, ...]) -> dict[tuple[str, int], tuple[tuple[str, str], ...]]:
