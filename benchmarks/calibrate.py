@@ -25,7 +25,7 @@ from benchmarks.scoring import Score, expected_calibration_error, score
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.calibration import Calibration, default_calibration
-from lineage.cues import GROWTH_BOUND, LEAST_GRID, ROWS_BOUND, edge_cues, node_angles
+from lineage.cues import edge_cues, node_angles
 from lineage.family import FamilyTree, family_tree
 from lineage.inference import infer
 from lineage.merges import FamilyVectors
@@ -112,16 +112,8 @@ def _features(family: Family, start: Calibration) -> NDArray[np.float64]:
             continue
         child, parent = ends if ends in family.true else ends[::-1]
         cues = edge_cues(family.fingerprints[parent], family.fingerprints[child], unit)
-        grid = cues.grid if cues.grid is not None and abs(cues.grid) >= LEAST_GRID else 0.0
-        rows.append(
-            [
-                float(np.clip(cues.growth or 0, -GROWTH_BOUND, GROWTH_BOUND)),
-                float(np.clip(cues.rows or 0, -ROWS_BOUND, ROWS_BOUND)),
-                float(np.sign(cues.clock or 0)),
-                float(np.sign(grid)),
-                angles.get((child, parent), 0.0) - angles.get((parent, child), 0.0),
-            ]
-        )
+        angle = angles.get((child, parent), 0.0) - angles.get((parent, child), 0.0)
+        rows.append([*(cues.features[name] for name in CUES[:-1]), angle])
     return np.array(rows).reshape(-1, len(CUES))
 
 

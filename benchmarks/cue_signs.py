@@ -20,8 +20,8 @@ def signs(pairs: Sequence[TensorPair]) -> dict[str, float]:
     clock = decay_clock(pairs)
     kurtosis = [pair.one.kurtosis - pair.two.kurtosis for pair in pairs if pair.matrix and not pair.equal]
     return {
-        "growth": growth(pairs) or 0.0,
-        "row growth": row_growth(pairs) or 0.0,
+        "growth": grown.value if (grown := growth(pairs)) else 0.0,
+        "row growth": rows.value if (rows := row_growth(pairs)) else 0.0,
         "decay clock": 0.0 if clock is None else clock[0],
         "falling kurtosis": float(np.mean(kurtosis)) if kurtosis else 0.0,
     }

@@ -26,6 +26,8 @@ class Calibration:
         it lies farther away.
     growth, row_growth, clock, grid, angle : float
         Log-odds for a direction per unit of each cue of `lineage.direction` (the clock and the grid as signs).
+    shape : float
+        Weight of the prior of being the root that the shape of a tree gives (`lineage.spanning_tree.shape_prior`).
     slope, intercept : float
         Platt scaling of the final probability: the log-odds are multiplied and shifted (Platt 1999).
     """
@@ -36,6 +38,7 @@ class Calibration:
     clock: float
     grid: float
     angle: float
+    shape: float
     slope: float
     intercept: float
 
@@ -45,7 +48,7 @@ class Calibration:
         Examples
         --------
         >>> unchanged = Calibration(
-        ...     link_sharpness=8, growth=1, row_growth=1, clock=1, grid=1, angle=1, slope=1, intercept=0
+        ...     link_sharpness=8, growth=1, row_growth=1, clock=1, grid=1, angle=1, shape=1, slope=1, intercept=0
         ... )
         >>> round(unchanged.calibrated(0.8), 6)
         0.8

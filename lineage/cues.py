@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,13 +12,17 @@ from graph_schema.derivation import Observation
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import tensor_pairs
 from lineage.calibration import Calibration
-from lineage.direction import decay_clock, grid_lost, growth, row_growth
+from lineage.direction import Reading, decay_clock, grid_lost, growth, row_growth
 from lineage.rules.expansion import layer_count, repeats_layers
 from lineage.rules.traits import traits
 
 GROWTH_BOUND = 2.0
 SCALE_CHANGE = 8.0
 ROWS_BOUND = 2.0
+SPREAD = 0.5
+"""How far the figures of two relatives may lie from zero: what is less certain than this is drawn to zero."""
+
+NOTHING = Reading(value=0.0, error=0.0)
 LEAST_GRID = 0.02
 
 LOSSY_IS_LEAF = 5.0
@@ -29,6 +33,10 @@ FEWER_LAYERS = 3.0
 """Log-odds for the deeper of two trained versions being the parent: students start from a teacher's layers, while what
 is grown and then trained on is rare, and is a rule's to find before the training."""
 
+
+TASK_HEADS = ("score.", "classifier.", "classification_head.", "qa_outputs.", "pre_classifier.")
+TASK_HEAD = 3.0
+"""Log-odds for the version with a head for a task being the child of one without."""
 
 REPEATED_LAYERS = 8.0
 """Log-odds for the deeper version being the child where some of its layers are kin to each other: it was grown by
@@ -41,24 +49,25 @@ class EdgeCues:
 
     Attributes
     ----------
-    growth : float or None
-        See `lineage.direction.growth`.
-    rows : float or None
-        See `lineage.direction.row_growth`.
+    growth, rows : Reading or None
+        See `lineage.direction.growth` and `row_growth`.
     clock : float or None
         See `lineage.direction.decay_clock`.
     clock_rows : int
     grid : float or None
         See `lineage.direction.grid_lost`.
+    features : mapping of str to float
+        The figures that fitted weights multiply.
     parts : tuple of (str, float)
         Log-odds of each cue that spoke.
     """
 
-    growth: float | None
-    rows: float | None
+    growth: Reading | None
+    rows: Reading | None
     clock: float | None
     clock_rows: int
     grid: float | None
+    features: Mapping[str, float]
     parts: tuple[tuple[str, float], ...]
 
     @property
@@ -70,29 +79,33 @@ class EdgeCues:
         """The same cues for the second being the parent."""
         return replace(
             self,
-            growth=None if self.growth is None else -self.growth,
-            rows=None if self.rows is None else -self.rows,
+            growth=None if self.growth is None else self.growth.reversed(),
+            rows=None if self.rows is None else self.rows.reversed(),
             clock=None if self.clock is None else -self.clock,
             grid=None if self.grid is None else -self.grid,
+            features={name: -value for name, value in self.features.items()},
             parts=tuple((name, -value) for name, value in self.parts),
         )
 
     def observations(self) -> tuple[Observation, ...]:
         """One observation a cue that spoke."""
+        grown, rows = self.growth or NOTHING, self.rows or NOTHING
         words = {
-            "growth": f"the squared norms grew by {self.growth or 0:+.2f} of the squared distance (a step away adds "
-            "about 1, one back takes about 1)",
-            "row_growth": f"rows that moved more also grew more (slope {self.rows or 0:+.2f}; positive for a step "
-            "away), whatever the decay of weights",
+            "growth": f"the squared norms grew by {grown.value:+.2f} of the squared distance, give or take "
+            f"{grown.error:.2f} (a step away adds about 1, one back takes about 1)",
+            "row_growth": f"rows that moved more also grew more (slope {rows.value:+.2f}, give or take "
+            f"{rows.error:.2f}; positive for a step away), whatever the decay of weights",
             "clock": f"{self.clock_rows} rows that no example touched all shrank by the same factor, "
             f"{np.exp(-(self.clock or 0)):.6f}: the decay of weights ran from parent to child",
             "grid": f"{abs(self.grid or 0):.1%} of the values lie on a 16-bit grid in the "
             f"{'parent' if (self.grid or 0) > 0 else 'child'} alone: training destroys a grid",
+            "layers": "the parent has more layers: a student that started from some of its teacher's",
+            "repeated_layers": "layers of the deeper one are kin to each other: it was grown by repeating layers",
+            "lossy": "the child alone is quantised or pruned, and such copies are hardly ever trained on",
+            "task_head": "one has a head for a task where the other has none or that of its first training: heads for "
+            "tasks are put on trained models",
         }
-        words["layers"] = "the parent has more layers: a student that started from some of its teacher's"
-        words["repeated_layers"] = "layers of the deeper one are kin to each other: it was grown by repeating layers"
-        words["lossy"] = "the child alone is quantised or pruned, and such copies are hardly ever trained on"
-        values = {"growth": self.growth, "clock": self.clock, "grid": self.grid, "row_growth": self.rows}
+        values = {"growth": grown.value, "clock": self.clock, "grid": self.grid, "row_growth": rows.value}
         return tuple(
             Observation(
                 kind=name, statement=words[name], value=values.get(name), log_odds=part, method=f"direction.{name}"
@@ -104,37 +117,47 @@ class EdgeCues:
 def edge_cues(first: Fingerprint, second: Fingerprint, calibration: Calibration) -> EdgeCues:
     """All cues of direction between two neighbours, positive for `first` being the parent."""
     pairs = tuple(tensor_pairs(first, second))
-    grown, clock, grid = growth(pairs), decay_clock(pairs), grid_lost(pairs)
-    forth, back = row_growth(pairs), row_growth(tuple(pair.swapped() for pair in pairs))
-    rows = None if forth is None or back is None else (forth - back) / 2
-    parts = []
-    if grown is not None:
-        parts.append(("growth", calibration.growth * bounded_growth(grown)))
-    if rows is not None:
-        parts.append(("row_growth", calibration.row_growth * float(np.clip(rows, -ROWS_BOUND, ROWS_BOUND))))
-    if clock is not None:
-        parts.append(("clock", calibration.clock * float(np.sign(clock[0]))))
-    if grid is not None and abs(grid) >= LEAST_GRID:
-        parts.append(("grid", calibration.grid * float(np.sign(grid))))
-    lossy = int(traits(second).lossy) - int(traits(first).lossy)
-    if lossy:
-        parts.append(("lossy", LOSSY_IS_LEAF * lossy))
-    deeper = np.sign(layer_count(first) - layer_count(second))
-    if deeper and repeats_layers(first if deeper > 0 else second):
-        parts.append(("repeated_layers", -REPEATED_LAYERS * float(deeper)))
-    elif deeper:
-        parts.append(("layers", FEWER_LAYERS * float(deeper)))
+    grown, rows, clock, grid = growth(pairs), row_growth(pairs), decay_clock(pairs), grid_lost(pairs)
+    features = {
+        "growth": 0.0 if grown is None else bounded_growth(grown),
+        "row_growth": 0.0 if rows is None else float(np.clip(rows.shrunk(SPREAD), -ROWS_BOUND, ROWS_BOUND)),
+        "clock": 0.0 if clock is None else float(np.sign(clock[0])),
+        "grid": 0.0 if grid is None or abs(grid) < LEAST_GRID else float(np.sign(grid)),
+    }
+    parts = [(name, getattr(calibration, name) * value) for name, value in features.items() if value]
     return EdgeCues(
         growth=grown,
         rows=rows,
         clock=None if clock is None else clock[0],
         clock_rows=0 if clock is None else clock[1],
         grid=grid,
-        parts=tuple(parts),
+        features=features,
+        parts=(*parts, *_priors(first, second)),
     )
 
 
-def bounded_growth(grown: float) -> float:
+def _priors(first: Fingerprint, second: Fingerprint) -> list[tuple[str, float]]:
+    """What is known of how models are made, whatever the values: not fitted."""
+    parts = []
+    lossy = int(traits(second).lossy) - int(traits(first).lossy)
+    if lossy:
+        parts.append(("lossy", LOSSY_IS_LEAF * lossy))
+    deeper = float(np.sign(layer_count(first) - layer_count(second)))
+    if deeper and repeats_layers(first if deeper > 0 else second):
+        parts.append(("repeated_layers", -REPEATED_LAYERS * deeper))
+    elif deeper:
+        parts.append(("layers", FEWER_LAYERS * deeper))
+    tasked = int(_has_task_head(second)) - int(_has_task_head(first))
+    if tasked:
+        parts.append(("task_head", TASK_HEAD * tasked))
+    return parts
+
+
+def _has_task_head(fingerprint: Fingerprint) -> bool:
+    return any(tensor.role.startswith(TASK_HEADS) for tensor in fingerprint.tensors)
+
+
+def bounded_growth(grown: Reading) -> float:
     """The growth that counts: bounded, and turned round where it is beyond any step away.
 
     Where squared norms changed by many times the squared distance, the two versions differ by a scale for the most
@@ -142,12 +165,12 @@ def bounded_growth(grown: float) -> float:
 
     Examples
     --------
-    >>> bounded_growth(0.8), bounded_growth(-70.0)
+    >>> bounded_growth(Reading(value=0.8, error=0.0)), bounded_growth(Reading(value=-70.0, error=0.0))
     (0.8, 1.0)
     """
-    if abs(grown) > SCALE_CHANGE:
-        return -float(np.sign(grown))
-    return float(np.clip(grown, -GROWTH_BOUND, GROWTH_BOUND))
+    if abs(grown.value) > SCALE_CHANGE:
+        return -float(np.sign(grown.value))
+    return float(np.clip(grown.shrunk(SPREAD), -GROWTH_BOUND, GROWTH_BOUND))
 
 
 def node_angles(

@@ -7,6 +7,7 @@ What a figure is worth in log-odds is fitted, see `lineage.calibration`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,9 +15,38 @@ from lineage.alignment import TensorPair
 
 LEAST_SIDE = 8
 LEAST_ROWS = 8
+LEAST_ERROR = 0.05
 
 
-def growth(pairs: Sequence[TensorPair]) -> float | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A figure and its standard error.
+
+    Attributes
+    ----------
+    value : float
+    error : float
+    """
+
+    value: float
+    error: float
+
+    def shrunk(self, spread: float) -> float:
+        """The value, drawn towards zero as far as it is uncertain: the posterior mean under a normal prior.
+
+        Examples
+        --------
+        >>> Reading(value=1.0, error=0.5).shrunk(0.5)
+        0.5
+        """
+        return self.value * spread**2 / (spread**2 + self.error**2)
+
+    def reversed(self) -> Reading:
+        """The same reading for the other direction."""
+        return Reading(value=-self.value, error=self.error)
+
+
+def growth(pairs: Sequence[TensorPair]) -> Reading | None:
     """How much of the way from first to second went outward: growth of squared norms per squared distance.
 
     A step that is orthogonal to where it starts makes the squared norm grow by its own squared length: 1 forward, -1
@@ -25,29 +55,43 @@ def growth(pairs: Sequence[TensorPair]) -> float | None:
 
     Returns
     -------
-    float or None
-        None where no matrix changed.
+    Reading or None
+        The median over the changed matrices, with an error from their spread; None where no matrix changed.
     """
     ratios = []
     for pair in pairs:
         distance = float(np.sum(pair.delta**2))
         if pair.matrix and distance > 0:
             ratios.append((float(np.sum(pair.second**2)) - float(np.sum(pair.first**2))) / distance)
-    return float(np.median(ratios)) if ratios else None
+    if not ratios:
+        return None
+    middle = float(np.median(ratios))
+    spread = 1.4826 * float(np.median(np.abs(np.array(ratios) - middle)))
+    return Reading(value=middle, error=max(LEAST_ERROR, 1.2533 * spread / np.sqrt(len(ratios))))
 
 
-def row_growth(pairs: Sequence[TensorPair]) -> float | None:
+def row_growth(pairs: Sequence[TensorPair]) -> Reading | None:
     """Whether the rows that moved more grew more: slope of growth against movement over the rows of a matrix.
 
     Decay of weights shrinks all rows of a matrix alike, which turns the sign of the whole matrix's growth but not of
     the slope: a row that made a longer step of its own grew by more, 1 a unit forward and -1 backward. Rows are
-    compared within their matrix (medians taken off), each relative to its own energy in the first version.
+    compared within their matrix (medians taken off), each relative to its own energy. Both directions are read, and
+    half their difference counts.
 
     Returns
     -------
-    float or None
-        Least-squares slope over the rows of all changed matrices; None where fewer than eight rows moved.
+    Reading or None
+        Least-squares slope over the rows of all changed matrices, with its heteroscedasticity-consistent error (White
+        1980); None where fewer than eight rows moved.
     """
+    forth, back = _row_slope(pairs), _row_slope([pair.swapped() for pair in pairs])
+    if forth is None or back is None:
+        return None
+    # Both are read from the same rows, so that their errors do not average out.
+    return Reading(value=(forth.value - back.value) / 2, error=(forth.error + back.error) / 2)
+
+
+def _row_slope(pairs: Sequence[TensorPair]) -> Reading | None:
     moves, grows = [], []
     for pair in pairs:
         if not pair.matrix or min(pair.first.shape) < LEAST_SIDE:
@@ -65,7 +109,11 @@ def row_growth(pairs: Sequence[TensorPair]) -> float | None:
         return None
     move, grow = np.concatenate(moves), np.concatenate(grows)
     energy = float(move @ move)
-    return float(move @ grow) / energy if energy > 0 else None
+    if energy <= 0:
+        return None
+    slope = float(move @ grow) / energy
+    error = float(np.sqrt(np.sum((move * (grow - slope * move)) ** 2))) / energy
+    return Reading(value=slope, error=error)
 
 
 def decay_clock(pairs: Sequence[TensorPair]) -> tuple[float, int] | None:

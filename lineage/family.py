@@ -22,7 +22,7 @@ from lineage.measured_roles import measured_roles
 from lineage.merges import FamilyVectors
 from lineage.nearness import nearest_relatives
 from lineage.neighbours import neighbour_tree
-from lineage.spanning_tree import Rooting, link_posteriors, orient, root_posterior
+from lineage.spanning_tree import Rooting, link_posteriors, orient, root_posterior, shape_prior
 from lineage.topology import WeighedLink, weighed_links
 
 FORCED = 40.0
@@ -111,7 +111,8 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
     chosen = [pair for pair in edges if pair not in forced]
     cues = {pair: edge_cues(fingerprints[pair[0]], fingerprints[pair[1]], calibration) for pair in chosen}
     directed = _direction_scores(edges, cues, certain, vectors, calibration)
-    rooting = root_posterior(edges, directed)
+    prior = {node: calibration.shape * value for node, value in shape_prior(edges).items()}
+    rooting = root_posterior(edges, directed, prior=prior)
     neighbours = _neighbour_odds(size, links, edges, certain, calibration)
     return FamilyTree(
         root=rooting.root,

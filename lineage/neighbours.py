@@ -75,7 +75,7 @@ def _move_below(
         if old not in links or links[new].cost >= links[old].cost:
             continue
         grown = growth(tuple(tensor_pairs(fingerprints[merge], fingerprints[node])))
-        if grown is not None and grown > 0 and not _hangs_from(merge, node, toward):
+        if grown is not None and grown.value > 0 and not _hangs_from(merge, node, toward):
             moved[moved.index(old)] = new
     return moved
 

@@ -228,6 +228,49 @@ def root_posterior(
     return Rooting(posterior=posterior, root=root, forward=forward)
 
 
+def shape_prior(edges: Sequence[tuple[int, int]]) -> dict[int, float]:
+    """Log-prior of each node of a tree for being its root, from the shape of the tree alone.
+
+    A tree that grew by one child at a time, each of a parent drawn at random, could have grown from a node v in
+    n! / prod(size of the subtree of u, hanging from v) orders, over all nodes u ("rumour centrality", Shah and Zaman
+    2011, arXiv 0909.4370). Of two neighbours, the odds are the numbers of nodes on either side of their edge.
+
+    Returns
+    -------
+    dict of node to float
+        The largest is 0.
+
+    Notes
+    -----
+    Two walks over the tree: time and memory O(n).
+
+    Examples
+    --------
+    >>> prior = shape_prior([(0, 1), (1, 2), (1, 3)])
+    >>> prior[1], round(prior[0], 3)
+    (0.0, -1.099)
+    """
+    around: dict[int, list[int]] = {}
+    for one, two in edges:
+        around.setdefault(one, []).append(two)
+        around.setdefault(two, []).append(one)
+    start = min(around)
+    order, up = [start], {start: start}
+    for node in order:
+        for other in around[node]:
+            if other not in up:
+                up[other] = node
+                order.append(other)
+    below = dict.fromkeys(order, 1)
+    for node in reversed(order[1:]):
+        below[up[node]] += below[node]
+    found = {start: 0.0}
+    for node in order[1:]:
+        found[node] = found[up[node]] + float(np.log(below[node]) - np.log(len(order) - below[node]))
+    best = max(found.values())
+    return {node: value - best for node, value in found.items()}
+
+
 def orient(edges: Sequence[tuple[int, int]], root: int) -> dict[int, int]:
     """Parent of every node but the root, when the tree hangs from `root`.
 
