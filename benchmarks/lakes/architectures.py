@@ -61,6 +61,8 @@ class Architecture:
         The same for the new head.
     sources, root_sources : tuple of str
         What fine-tunes, and roots, are trained on.
+    head_wrapper : str
+        What the names of the weights start with in the model with a new head, and not in the other.
     layers : str
         Prefix of the repeated layers' names, up to their number; empty where they cannot be reordered.
     depth : str
@@ -85,6 +87,7 @@ class Architecture:
     depth: str
     adapted: tuple[str, ...]
     couplings: Callable[[Configuration], Sequence[Coupling]]
+    head_wrapper: str = ""
     root_steps: int = 400
     root_rate: float = 2e-3
 
@@ -306,6 +309,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             depth="",
             adapted=("q", "v"),
             couplings=t5,
+            head_wrapper="transformer.",
         ),
     )
 }

@@ -67,7 +67,8 @@ def new_head(lake: GrowingLake) -> None:
     parent, settings = lake.pick(), lake.draw_settings(steps=(60, 200))
     changes = HEADS[lake.architecture.name]
     model = lake.architecture.build(lake.draw_seed(), head=True, **changes)
-    load(model, parent.state)
+    wrapper = lake.architecture.head_wrapper
+    load(model, {f"{wrapper}{name}": tensor for name, tensor in parent.state.items()})
     loss = train(model, lake.architecture.head_batches, settings)
     details = {"method": "new head", **run_details(settings)}
     lake.add_child(

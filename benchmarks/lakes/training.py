@@ -130,9 +130,17 @@ def state_of(model: nn.Module) -> State:
 
 
 def load(model: nn.Module, state: State) -> nn.Module:
-    """Put weights into a model; names the model lacks, and tensors of another shape, are left out."""
+    """Put weights into a model; names the model lacks, and tensors of another shape, are left out.
+
+    Raises
+    ------
+    ValueError
+        If hardly any fits: what was trained then would be no child of these weights.
+    """
     own = model.state_dict()
     fitting = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
+    if 3 * len(fitting) < min(len(own), len(state)):
+        raise ValueError(f"only {len(fitting)} of {len(own)} tensors fit: {sorted(state)[:2]} into {sorted(own)[:2]}")
     with torch.no_grad():
         model.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in fitting.items()}, strict=False)
     return model
