@@ -20,7 +20,7 @@ from rich.table import Table
 from scipy.optimize import minimize
 
 from benchmarks.lakes.truth import Truth, truth_path
-from benchmarks.lineage_accuracy import lake_fingerprints, predictions
+from benchmarks.lineage_accuracy import hidden_groups, lake_fingerprints, predictions
 from benchmarks.scoring import Score, expected_calibration_error, score
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
@@ -154,7 +154,7 @@ def score_lake(lake: Lake, calibration: Calibration) -> tuple[Score, list[tuple[
         (edge.confidence, (canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent)) in true)
         for edge in edges
     ]
-    return score(edges, lake.truth), outcomes
+    return score(edges, lake.truth, hidden=hidden_groups(lake.named, found)), outcomes
 
 
 def held_back(lakes: Sequence[Lake], console: Console) -> None:

@@ -48,7 +48,10 @@ def lake_fingerprints(lake: Path) -> dict[str, Fingerprint]:
 
 
 def predictions(named: dict[str, Fingerprint], inference: Inference) -> list[PredictedEdge]:
-    """The inference's edges between models; of several models with one version the first stands for all."""
+    """The inference's edges between models; of several models with one version the first stands for all.
+
+    Hidden parents are no models of the lake: see `hidden_groups`.
+    """
     names: dict[str, str] = {}
     for name, fingerprint in sorted(named.items()):
         names.setdefault(fingerprint.version, name)
@@ -62,7 +65,14 @@ def predictions(named: dict[str, Fingerprint], inference: Inference) -> list[Pre
         )
         for item in inference.derivations
         for parent in item.parents
+        if item.child in names and parent.id in names
     ]
+
+
+def hidden_groups(named: dict[str, Fingerprint], inference: Inference) -> list[list[str]]:
+    """The children of each hidden parent, by the names of their models."""
+    names = {fingerprint.version: name for name, fingerprint in sorted(named.items(), reverse=True)}
+    return [[names[child] for child in parent.children] for parent in inference.implied]
 
 
 def infer_lake(
@@ -74,7 +84,7 @@ def infer_lake(
     unique = {item.version: item for item in named.values()}
     inference = infer(list(unique.values()), calibration=calibration, least_confidence=least_confidence)
     edges = predictions(named, inference)
-    return truth, edges, score(edges, truth)
+    return truth, edges, score(edges, truth, hidden=hidden_groups(named, inference))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -85,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     console = Console(width=180)
     table = Table(
-        "lake", "parents", "fine-tunes", "undirected", "types", "roots", "merges", "coef.", "strangers", "ECE"
+        "lake", "parents", "fine-tunes", "undirected", "types", "roots", "merges", "coef.", "hidden", "strangers", "ECE"
     )
     for lake in chosen.lakes:
         truth, edges, result = infer_lake(lake)
@@ -102,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _share(result.roots),
             f"{_share(result.merge_precision)} {_share(result.merge_recall)}",
             f"{result.coefficient_error:.4f}",
+            _share(result.hidden),
             f"{result.strangers}+{result.cousins}",
             f"{result.calibration_error:.3f}",
         )

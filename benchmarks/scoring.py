@@ -76,6 +76,9 @@ class Score:
         Predicted edges between families from one initialisation.
     ghosts : mapping
         What was predicted for children of ghosts: `abstained`, `ancestor` or `other`.
+    hidden : Share
+        Hidden parents that were predicted and are true: two of the children have one absent parent, or are roots that
+        started from one initialisation.
     calibration_error : float
         Expected calibration error over all predicted edges, ten equal bins; NaN without predictions.
     wrong : tuple of (child, true parent, predicted parent or None)
@@ -93,11 +96,12 @@ class Score:
     strangers: int
     cousins: int
     ghosts: Mapping[str, int]
+    hidden: Share
     calibration_error: float
     wrong: tuple[tuple[str, str, str | None], ...]
 
 
-def score(predicted: Iterable[PredictedEdge], truth: Truth) -> Score:
+def score(predicted: Iterable[PredictedEdge], truth: Truth, *, hidden: Iterable[Sequence[str]] = ()) -> Score:
     """Score a predicted set of edges.
 
     Raises
@@ -156,6 +160,7 @@ def score(predicted: Iterable[PredictedEdge], truth: Truth) -> Score:
         strangers=strangers,
         cousins=cousins,
         ghosts=dict(ghosts),
+        hidden=_hidden([[canon[name] for name in group] for group in hidden], parents_of, truth, canon, present),
         calibration_error=expected_calibration_error(
             [(edge.confidence, (edge.child, edge.parent) in pairs) for edge in edges]
         ),
@@ -224,6 +229,24 @@ def _ancestors(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
                     found[child].add(parent)
                     stack.append(parent)
     return found
+
+
+def _hidden(
+    groups: Sequence[Sequence[str]],
+    parents_of: Mapping[str, Sequence[TrueEdge]],
+    truth: Truth,
+    canon: Mapping[str, str],
+    present: set[str],
+) -> Share:
+    started = {canon[family.root]: family.initialisation for family in truth.families}
+    right = 0
+    for group in groups:
+        origins = Counter[object]()
+        for child in set(group):
+            absent = {canon[edge.parent] for edge in parents_of.get(child, ())} - present
+            origins.update([*absent, *([started[child]] if child in started else [])])
+        right += max(origins.values(), default=0) > 1
+    return Share(right=right, total=len(groups))
 
 
 def _ghost_outcome(best: PredictedEdge | None, ancestors: set[str]) -> str:

@@ -14,6 +14,9 @@ from graph_schema.errors import InputError
 
 DIGEST_BYTES = 20
 GHOST_PREFIX = "ghost:"
+IMPLIED_PREFIX = "ghost: implied:"
+"""Of a parent that nothing names; names have no surrounding blanks, so that no claim can bring this about."""
+
 _FORBIDDEN = frozenset(map(chr, (*range(32), *range(127, 160))))
 _NAME_LIMIT = 512
 
@@ -65,6 +68,17 @@ def ghost_id(name: str) -> str:
     'ghost:bert-base-uncased'
     """
     return GHOST_PREFIX + clean_name(name)
+
+
+def implied_id(children: Iterable[str]) -> str:
+    """Id of a parent that is not named anywhere, but implied by the weights of its children (in any order).
+
+    Examples
+    --------
+    >>> implied_id(["b", "a"]) == implied_id(["a", "b"])
+    True
+    """
+    return f"{IMPLIED_PREFIX}{digest('implied', *sorted(children))[:16]}"
 
 
 def edit_id(relation: str, basis: str, output: str, inputs: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ from lineage.rules.low_rank import ROUNDING
 
 LEAST_UNITS = 16
 LEAST_FIT = 6.0
-"""Standard deviations from which on an adapter and a model are related; a hundred million pairs of strangers would reach it once."""
+"""Standard deviations from which on an adapter and a model are related; one in a billion pairs of strangers is."""
 
 _DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
 
@@ -81,7 +81,7 @@ def adapter_fit(adapter: Fingerprint, model: Fingerprint) -> AdapterFit:
     for sides in groups.values():
         excess, spread = _mantel(sides)
         total, variance = total + excess, variance + spread
-    return AdapterFit(z=total / np.sqrt(variance) if variance > 0 else 0.0, modules=modules)
+    return AdapterFit(z=float(total / np.sqrt(variance)) if variance > 0 else 0.0, modules=modules)
 
 
 def is_merged(adapter: Fingerprint, base: Fingerprint, merged: Fingerprint) -> bool:

@@ -165,7 +165,7 @@ def _stack(role: str, holders: list[tuple[int, TensorFingerprint]], side: int | 
     if len(kept) < 2:
         return None
     if side is not None:
-        rows, columns = _spread(rows, side), _spread(columns, side)
+        rows, columns = spread_evenly(rows, side), spread_evenly(columns, side)
     blocks = np.empty((len(kept), rows.size, columns.size), dtype=np.float32)
     for place, (_, tensor) in enumerate(kept):
         if tensor.block.shape == (rows.size, columns.size):
@@ -182,7 +182,8 @@ def _common(one: Indices, two: Indices) -> Indices:
     return one if np.array_equal(one, two) else np.intersect1d(one, two, assume_unique=True)
 
 
-def _spread(indices: Indices, side: int) -> Indices:
+def spread_evenly(indices: Indices, side: int) -> Indices:
+    """At most `side` of the indices, the first and the last among them."""
     if indices.size <= side:
         return indices
     return indices[np.linspace(0, indices.size - 1, side).round().astype(np.int64)]

@@ -18,6 +18,7 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.calibration import Calibration
 from lineage.certain import CertainEdge, certain_edges
 from lineage.cues import EdgeCues, edge_cues, node_angles
+from lineage.hidden_parents import HiddenParent, balanced, hidden_parents
 from lineage.measured_roles import measured_roles
 from lineage.merges import FamilyVectors
 from lineage.nearness import nearest_relatives
@@ -78,11 +79,14 @@ class FamilyTree:
     root_probability : float
     edges : tuple of TreeEdge
         One for every other member, by child.
+    hidden : tuple of HiddenParent
+        Parents that are not there; for their children they take the place of the parents in `edges`.
     """
 
     root: int
     root_probability: float
     edges: tuple[TreeEdge, ...]
+    hidden: tuple[HiddenParent, ...] = ()
 
 
 def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -> FamilyTree:
@@ -114,10 +118,15 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
     prior = {node: calibration.shape * value for node, value in shape_prior(edges).items()}
     rooting = root_posterior(edges, directed, prior=prior)
     neighbours = _neighbour_odds(size, links, edges, certain, calibration)
+    rooted = _tree_edges(size, edges, rooting, certain, links, cues, neighbours, calibration)
     return FamilyTree(
         root=rooting.root,
         root_probability=rooting.posterior[rooting.root],
-        edges=_tree_edges(size, edges, rooting, certain, links, cues, neighbours, calibration),
+        edges=rooted,
+        hidden=hidden_parents(
+            [(edge.parent, edge.child) for edge in rooted],
+            [edge.certain is None and edge.cues is not None and balanced(edge.cues) for edge in rooted],
+        ),
     )
 
 

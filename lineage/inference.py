@@ -10,30 +10,15 @@ from graph_schema.derivation import Derivation
 from graph_schema.errors import InputError
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import VersionKind
+from lineage.adapted import adapter_conclusions
 from lineage.calibration import Calibration, default_calibration
-from lineage.derivations import derivation
-from lineage.family import family_tree
-from lineage.relatedness import families, kinship
+from lineage.conclusions import Abstention, Conclusions, ImpliedParent
+from lineage.family_conclusions import family_conclusions
+from lineage.memory import Memory
+from lineage.relatedness import families
+from lineage.threads import single_threaded
 
 LEAST_CONFIDENCE = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Abstention:
-    """A version whose parent, if it has one, could not be told.
-
-    Attributes
-    ----------
-    version : str
-    reason : str
-        One sentence.
-    likeliest : Derivation, optional
-        What would have been said at a higher risk.
-    """
-
-    version: str
-    reason: str
-    likeliest: Derivation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +29,22 @@ class Inference:
     ----------
     families : tuple of tuple of str
         Ids of versions, one tuple a family, in order of their smallest ids; a version without kin is a family of one.
+        Adapters are in none.
     derivations : tuple of Derivation
         Sorted by child.
     roots : dict of str to float
         The most probable root of each family of two or more, with its probability.
     abstentions : tuple of Abstention
+        Sorted by version.
+    implied : tuple of ImpliedParent
+        Parents that must have been there and are not in the lake; derivations name them by their ids.
     """
 
     families: tuple[tuple[str, ...], ...]
     derivations: tuple[Derivation, ...]
     roots: dict[str, float]
     abstentions: tuple[Abstention, ...]
+    implied: tuple[ImpliedParent, ...] = ()
 
 
 def infer(
@@ -62,6 +52,7 @@ def infer(
     *,
     calibration: Calibration | None = None,
     least_confidence: float = LEAST_CONFIDENCE,
+    memory: Memory | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Inference:
     """Infer the lineage of a lake from its fingerprints.
@@ -69,12 +60,15 @@ def infer(
     Parameters
     ----------
     fingerprints : sequence of Fingerprint
-        Of full versions; their ids are unique. The order does not matter. Adapters are left out here: they hold no
-        weights of their own to compare.
+        Their ids are unique. The order does not matter.
     calibration : Calibration, optional
         The fitted numbers that ship with the project by default.
     least_confidence : float in [0, 1]
         Edges less sure than this become abstentions.
+    memory : Memory, optional
+        What is remembered of earlier inferences; what is new is added to it. The outcome is the same with any memory
+        and with none, whatever the order in which versions arrived: only what was worked out before is not worked out
+        again (kinship of pairs, conclusions about families whose members have not changed).
     progress : callable, optional
         Called with the number of families done and their total.
 
@@ -90,45 +84,50 @@ def infer(
     """
     if not 0 <= least_confidence <= 1:
         raise InputError(f"the least confidence must lie in [0, 1], got {least_confidence}")
-    members = sorted(
-        (item for item in fingerprints if item.kind != VersionKind.ADAPTER and item.tensors),
-        key=lambda item: item.version,
-    )
-    for one, two in pairwise(members):
+    ordered = sorted((item for item in fingerprints if item.tensors), key=lambda item: item.version)
+    for one, two in pairwise(ordered):
         if one.version == two.version:
             raise InputError("two fingerprints have one id", where=one.version, remedy="give each version once")
+    members = [item for item in ordered if item.kind != VersionKind.ADAPTER]
+    adapters = [item for item in ordered if item.kind == VersionKind.ADAPTER]
     fitted = calibration or default_calibration()
-    groups = families(kinship(members).related()) if members else []
-    derivations: list[Derivation] = []
-    abstentions: list[Abstention] = []
-    roots: dict[str, float] = {}
-    for done, group in enumerate(groups):
-        if progress is not None:
-            progress(done, len(groups))
-        if len(group) < 2:
-            continue
-        family = [members[position] for position in group]
-        tree = family_tree(family, fitted)
-        roots[family[tree.root].version] = tree.root_probability
-        for edge in tree.edges:
-            found = derivation(family, edge)
-            if found.confidence >= least_confidence:
-                derivations.append(found)
-            else:
-                abstentions.append(_abstention(found, edge.neighbours, edge.forward))
+    remembered = memory or Memory()
+    with single_threaded():
+        groups = families(remembered.related(members)) if members else []
+        found: list[Conclusions] = []
+        for done, group in enumerate(groups):
+            if progress is not None:
+                progress(done, len(groups))
+            if len(group) > 1:
+                family = [members[position] for position in group]
+                found.append(remembered.conclusions(family, fitted, family_conclusions))
+        found.append(adapter_conclusions(adapters, [[members[place] for place in group] for group in groups], found))
     if progress is not None:
         progress(len(groups), len(groups))
+    sure, unsure = _split(found, least_confidence)
+    named = {parent.id for item in sure for parent in item.parents}
     return Inference(
         families=tuple(tuple(members[position].version for position in group) for group in groups),
-        derivations=tuple(sorted(derivations, key=lambda item: item.child)),
-        roots=roots,
-        abstentions=tuple(sorted(abstentions, key=lambda item: item.version)),
+        derivations=tuple(sorted(sure, key=lambda item: (item.child, item.relation))),
+        roots={root: probability for item in found for root, probability in item.roots},
+        abstentions=tuple(sorted(unsure, key=lambda item: item.version)),
+        implied=tuple(parent for item in found for parent in item.implied if parent.id in named),
     )
 
 
-def _abstention(found: Derivation, neighbours: float, forward: float) -> Abstention:
-    if neighbours >= forward:
-        reason = f"related to its neighbour for sure, but which of the two came first is open ({forward:.0%})"
-    else:
-        reason = f"several relatives lie about as near; the likeliest parent has {neighbours:.0%}"
-    return Abstention(version=found.child, reason=reason, likeliest=found)
+def _split(found: Sequence[Conclusions], least: float) -> tuple[list[Derivation], list[Abstention]]:
+    sure: list[Derivation] = []
+    unsure: list[Abstention] = []
+    for item in found:
+        for derivation in item.derivations:
+            if derivation.confidence >= least:
+                sure.append(derivation)
+            else:
+                reason = item.doubts.get(derivation.child, "the evidence is weak")
+                unsure.append(Abstention(version=derivation.child, reason=reason, likeliest=derivation))
+        unsure += item.abstentions
+    implied = {parent.id for item in found for parent in item.implied}
+    kept = {parent.id for item in sure for parent in item.parents} & implied
+    # What is above a hidden parent is of no interest where none of its children names it.
+    sure = [item for item in sure if item.child not in implied or item.child in kept]
+    return sure, [item for item in unsure if item.version not in implied]

@@ -17,14 +17,18 @@ Copies whose units were renumbered are, by construction, beyond this test; see `
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_schema.fingerprint import Fingerprint
-from lineage.alignment import role_stacks
+from graph_schema.fingerprint import Fingerprint, TensorFingerprint
+from lineage.alignment import spread_evenly
 
 THRESHOLD = 9.0
 """A role speaks for kinship from this z on. The normal tail beyond it is 1e-19, and a million models make 1e13 tests of
@@ -32,6 +36,12 @@ a role; the margin is for blocks of few rows, where the tail is heavier than nor
 
 SIDE = 64
 LEAST_SIDE = 8
+ROLES = 24
+"""Matrices of a version that are tested: those with the largest samples, and among equals the same ones wherever they
+occur, whatever else a version has."""
+
+LEAST_SHARED = 0.5
+"""Samples of matrices of different shapes are compared where they share so much of the smaller one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +56,18 @@ class Kinship:
         Number of roles whose z reached `THRESHOLD`.
     compared : (n, n) int array
         Number of roles compared.
-    correlation : (n, n) float array
-        Mean correlation over the roles compared; 0 where none could be.
     """
 
-    strongest: NDArray[np.float64]
-    kindred: NDArray[np.int64]
-    compared: NDArray[np.int64]
-    correlation: NDArray[np.float64]
+    strongest: NDArray[np.float32]
+    kindred: NDArray[np.int16]
+    compared: NDArray[np.int16]
 
     def related(self) -> NDArray[np.bool_]:
         """Pairs that share at least one role beyond chance."""
         return self.kindred > 0
 
 
-def kinship(fingerprints: Sequence[Fingerprint]) -> Kinship:
+def kinship(fingerprints: Sequence[Fingerprint], new: NDArray[np.bool_] | None = None) -> Kinship:
     """Test every pair of versions against independent training.
 
     Parameters
@@ -68,41 +75,132 @@ def kinship(fingerprints: Sequence[Fingerprint]) -> Kinship:
     fingerprints : sequence of Fingerprint
         Matrices whose shared sample has fewer than 8 rows or columns are left out, as are position embeddings, whose
         rows have an order that all models share.
+    new : (n,) bool array, optional
+        Only pairs with at least one of these are tested; the others stay at zero.
 
     Returns
     -------
     Kinship
+        The outcome of a pair depends on the two versions alone.
 
     Notes
     -----
-    Blocks are thinned to 64 x 64. Time O(n^2 d) for d roles, as one matrix product a role; memory O(n^2).
+    Blocks are thinned to 64 x 64. Time O(n m d) for m new ones and d <= 24 roles, as matrix products; memory O(n^2).
     """
     size = len(fingerprints)
-    strongest = np.zeros((size, size))
-    kindred = np.zeros((size, size), dtype=np.int64)
-    compared = np.zeros((size, size), dtype=np.int64)
-    total = np.zeros((size, size))
-    for stack in role_stacks(fingerprints, side=SIDE):
-        count, rows, columns = stack.blocks.shape
-        if min(rows, columns) < LEAST_SIDE or "position" in stack.role:
-            continue
-        centred = _doubly_centred(stack.blocks).reshape(count, rows * columns)
-        norms = np.linalg.norm(centred, axis=1)
-        alive = norms > 0
-        members = stack.members[alive]
-        unit = centred[alive] / norms[alive, None]
-        correlation = (unit @ unit.T).astype(np.float64)
-        at = np.ix_(members, members)
-        z = correlation * np.sqrt((rows - 1) * (columns - 1))
-        if not stack.role.startswith("layers."):
-            shaped = unit.reshape(-1, rows, columns)
-            z = np.minimum(z, _one_sided(correlation, shaped))
-            z = np.minimum(z, _one_sided(correlation, shaped.transpose(0, 2, 1)))
-        strongest[at] = np.maximum(strongest[at], z)
-        kindred[at] += z >= THRESHOLD
-        compared[at] += 1
-        total[at] += correlation
-    return Kinship(strongest=strongest, kindred=kindred, compared=compared, correlation=total / np.maximum(compared, 1))
+    fresh = np.ones(size, dtype=bool) if new is None else new
+    strongest = np.zeros((size, size), dtype=np.float32)
+    kindred = np.zeros((size, size), dtype=np.int16)
+    compared = np.zeros((size, size), dtype=np.int16)
+    for role, samples in _samples(fingerprints).items():
+        for one, two in combinations_with_replacement(samples, 2):
+            if not fresh[one.members].any() and not fresh[two.members].any():
+                continue
+            shared = _shared(one, two)
+            if shared is None:
+                continue
+            first, second = one.unit(fingerprints, role, *shared), two.unit(fingerprints, role, *shared)
+            rows, columns = fresh[one.members], fresh[two.members]
+            for mine, theirs in ((rows, np.ones_like(columns)), (~rows, columns)):
+                if not mine.any() or not theirs.any():
+                    continue
+                z = _scores(first[mine], second[theirs], outer=not role.startswith("layers."))
+                left, right = one.members[mine], two.members[theirs]
+                for at, values in ((np.ix_(left, right), z), (np.ix_(right, left), z.T)):
+                    strongest[at] = np.maximum(strongest[at], values)
+                for at, values in ((np.ix_(left, right), z), (np.ix_(right, left), z.T))[: 1 if one is two else 2]:
+                    compared[at] += 1
+                    kindred[at] += values >= THRESHOLD
+    return Kinship(strongest=strongest, kindred=kindred, compared=compared)
+
+
+def related_pairs(fingerprints: Sequence[Fingerprint], new: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """Which pairs, with at least one new version each, are related; see `kinship`."""
+    return kinship(fingerprints, new).related()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    """The versions that hold one role at the same rows and columns."""
+
+    members: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+    def unit(
+        self, fingerprints: Sequence[Fingerprint], role: str, rows: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Doubly centred blocks of unit norm, (members, rows, columns); zero where a block is constant."""
+        at = np.ix_(np.searchsorted(self.rows, rows), np.searchsorted(self.columns, columns))
+        blocks = np.empty((len(self.members), len(rows), len(columns)), dtype=np.float32)
+        for place, member in enumerate(self.members.tolist()):
+            blocks[place] = _tensor(fingerprints[member], role).block[at]
+        np.nan_to_num(blocks, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        centred = _doubly_centred(blocks)
+        norms = np.linalg.norm(centred.reshape(len(centred), -1), axis=1)[:, None, None]
+        unit: NDArray[np.float32] = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0)
+        return unit
+
+
+def _samples(fingerprints: Sequence[Fingerprint]) -> dict[str, list[_Sample]]:
+    """For each role that is tested, the versions by where they were sampled."""
+    held: dict[str, dict[tuple[bytes, bytes], list[int]]] = {}
+    for position, fingerprint in enumerate(fingerprints):
+        for tensor in _tested(fingerprint):
+            key = tensor.rows.tobytes(), tensor.columns.tobytes()
+            held.setdefault(tensor.role, {}).setdefault(key, []).append(position)
+    return {
+        role: [
+            _Sample(
+                members=np.array(members),
+                rows=np.frombuffer(rows, dtype=np.int64),
+                columns=np.frombuffer(columns, dtype=np.int64),
+            )
+            for (rows, columns), members in sorted(found.items())
+        ]
+        for role, found in sorted(held.items())
+    }
+
+
+def _tested(fingerprint: Fingerprint) -> list[TensorFingerprint]:
+    matrices = [
+        tensor
+        for tensor in fingerprint.tensors
+        if len(tensor.shape) >= 2 and min(tensor.block.shape) >= LEAST_SIDE and "position" not in tensor.role
+    ]
+    return sorted(matrices, key=lambda tensor: (-min(*tensor.block.shape, SIDE), _priority(tensor.role)))[:ROLES]
+
+
+@cache
+def _priority(role: str) -> bytes:
+    return blake2b(role.encode(), digest_size=8).digest()
+
+
+def _tensor(fingerprint: Fingerprint, role: str) -> TensorFingerprint:
+    tensors = fingerprint.tensors
+    place = bisect_left(tensors, role, key=lambda tensor: tensor.role)
+    return tensors[place]
+
+
+def _shared(one: _Sample, two: _Sample) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Rows and columns of both, thinned; None where too few are shared."""
+    rows = np.intersect1d(one.rows, two.rows, assume_unique=True)
+    columns = np.intersect1d(one.columns, two.columns, assume_unique=True)
+    smaller = min(one.rows.size * one.columns.size, two.rows.size * two.columns.size)
+    if min(rows.size, columns.size) < LEAST_SIDE or rows.size * columns.size < LEAST_SHARED * smaller:
+        return None
+    return spread_evenly(rows, SIDE), spread_evenly(columns, SIDE)
+
+
+def _scores(first: NDArray[np.float32], second: NDArray[np.float32], *, outer: bool) -> NDArray[np.float32]:
+    """z of every pair; outside the layers the smallest of the three tests."""
+    _, rows, columns = first.shape
+    products = first.reshape(len(first), -1) @ second.reshape(len(second), -1).T
+    z: NDArray[np.float32] = products * np.float32(np.sqrt((rows - 1) * (columns - 1)))
+    if outer:
+        z = np.minimum(z, _one_sided(products, first, second))
+        z = np.minimum(z, _one_sided(products, first.transpose(0, 2, 1), second.transpose(0, 2, 1)))
+    return z
 
 
 def families(related: NDArray[np.bool_]) -> list[list[int]]:
@@ -128,11 +226,13 @@ def families(related: NDArray[np.bool_]) -> list[list[int]]:
     return found
 
 
-def _one_sided(products: NDArray[np.float64], blocks: NDArray[np.float32]) -> NDArray[np.float64]:
+def _one_sided(
+    products: NDArray[np.float32], first: NDArray[np.float32], second: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """z of the inner products when only the columns of one side are permuted."""
-    grams = (blocks @ blocks.transpose(0, 2, 1)).reshape(len(blocks), -1)
-    variance = np.maximum((grams @ grams.T).astype(np.float64), 1e-12) / (blocks.shape[2] - 1)
-    z: NDArray[np.float64] = products / np.sqrt(variance)
+    mine, theirs = ((side @ side.transpose(0, 2, 1)).reshape(len(side), -1) for side in (first, second))
+    variance = np.maximum(mine @ theirs.T, 1e-12) / (first.shape[2] - 1)
+    z: NDArray[np.float32] = products / np.sqrt(variance)
     return z
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cypher.store import Store
 from graph_schema.errors import ModelLakeError
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.graph import Rows
+from graph_schema.identity import IMPLIED_PREFIX, clean_name
 from graph_schema.labels import VersionKind
+from graph_schema.records import Version
 from ingest.fingerprint.file import read_fingerprint
+from lineage.conclusions import ImpliedParent
 from lineage.inference import LEAST_CONFIDENCE, Inference, infer
 from modellake.ingestion import Problem
 from modellake.resolution import resolve_ghosts
@@ -66,22 +69,32 @@ def infer_lineage(
     """
     if not weights_only:
         resolve_ghosts(store)
-    fingerprints, problems = _fingerprints(store, settings)
+    fingerprints, problems, names = _fingerprints(store, settings)
     least = LEAST_CONFIDENCE if least_confidence is None else least_confidence
     found = infer(fingerprints, least_confidence=least, progress=progress)
     rows = Rows()
+    for parent in found.implied:
+        rows += Rows.of([_implied(parent, names)], [])
     for derivation in found.derivations:
         rows += derivation.rows()
     # What could not be compared this time keeps what was inferred before.
     compared = {item.version for item in fingerprints}
     edges = store.query("inferred_edges", limit=EVERY)
-    stale = sorted({str(row["edit"]) for row in edges if str(row["child"]) in compared})
+    stale = sorted(
+        {str(row["edit"]) for row in edges if row["child"] in compared or str(row["child"]).startswith(IMPLIED_PREFIX)}
+    )
     store.replace(stale, rows)
     return InferSummary(inference=found, versions=len(fingerprints), problems=tuple(problems))
 
 
-def _fingerprints(store: Store, settings: Settings) -> tuple[list[Fingerprint], list[Problem]]:
-    found, problems = [], []
+def _implied(parent: ImpliedParent, names: Mapping[str, str]) -> Version:
+    children = [names.get(child, child[:12]) for child in parent.children]
+    few = " and ".join(children[:2]) + (f" and {len(children) - 2} more" if len(children) > 2 else "")
+    return Version(id=parent.id, name=clean_name(f"hidden parent of {few}"), kind=VersionKind.GHOST)
+
+
+def _fingerprints(store: Store, settings: Settings) -> tuple[list[Fingerprint], list[Problem], dict[str, str]]:
+    found, problems, names = [], [], {}
     for row in store.query("all_versions", limit=EVERY):
         if row["kind"] == VersionKind.GHOST:
             continue
@@ -89,9 +102,10 @@ def _fingerprints(store: Store, settings: Settings) -> tuple[list[Fingerprint], 
         try:
             if path.is_file():
                 found.append(read_fingerprint(path))
+                names[str(row["version"])] = str(row["name"])
                 continue
             error = ModelLakeError(f"no fingerprint of {row['name']}", where=str(path), remedy="ingest the model again")
         except ModelLakeError as caught:
             error = caught
         problems.append(Problem(location=str(row["name"]), error=error))
-    return found, problems
+    return found, problems, names

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cypher.store import Store
 from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.graph import Rows
+from graph_schema.identity import IMPLIED_PREFIX
 from graph_schema.labels import Basis, Relation, VersionKind
 from graph_schema.records import Agent
 from modellake.declarations import Resolve
@@ -40,6 +41,8 @@ def resolve_ghosts(store: Store) -> int:
     stale: list[str] = []
     rows = Rows()
     for ghost in store.query("ghosts"):
+        if str(ghost["version"]).startswith(IMPLIED_PREFIX):
+            continue
         arrived = resolve(str(ghost["name"]))
         if arrived is None:
             continue

@@ -1,0 +1,164 @@
+"""Adapters that stand alone: the family each fits, and the member it was most probably trained on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from graph_schema.derivation import Derivation, Observation, Parent
+from graph_schema.fingerprint import Fingerprint
+from graph_schema.labels import Basis, Relation
+from lineage.adapters import LEAST_FIT, AdapterFit, adapter_fit, is_merged
+from lineage.conclusions import Abstention, Conclusions
+from lineage.derivations import METHOD, MOST_CERTAIN
+
+BASE_FOUND = 0.4
+"""How sure it is that an adapter was trained on the member named, its family being known: members fit about alike."""
+
+TRIED = 12
+"""Members of a family that an adapter is held against: its root, and those with most children."""
+
+AS_GOOD = 0.9
+"""A member that fits by so much of the best fit is as likely; the one nearest to the root is named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A model that an adapter is held against: how far below its family's root, and how well it fits."""
+
+    group: int
+    depth: int
+    version: str
+    fit: AdapterFit
+
+
+def adapter_conclusions(
+    adapters: Sequence[Fingerprint], groups: Sequence[Sequence[Fingerprint]], found: Sequence[Conclusions]
+) -> Conclusions:
+    """The bases of adapters.
+
+    Parameters
+    ----------
+    adapters : sequence of Fingerprint
+    groups : sequence of sequence of Fingerprint
+        The families, those of one included.
+    found : sequence of Conclusions
+        About the families: roots, and edges by low rank, one of which may be the adapter merged.
+
+    Notes
+    -----
+    An adapter is held against a dozen members of each family, so that time grows with the number of families.
+    """
+    by_id = {item.version: item for group in groups for item in group}
+    edges = [
+        (item.parents[0].id, item.child, item.relation)
+        for conclusions in found
+        for item in conclusions.derivations
+        if item.child in by_id
+    ]
+    parents = {child: parent for parent, child, _ in edges}
+    steps = [
+        (parent, child)
+        for parent, child, relation in edges
+        if relation in (Relation.FINE_TUNED_FROM, Relation.EDITED_FROM) and parent in by_id
+    ]
+    tried = [_tried(group, parents) for group in groups]
+    derivations: list[Derivation] = []
+    abstentions: list[Abstention] = []
+    for adapter in adapters:
+        merged = _merged(adapter, steps, by_id)
+        if merged is not None:
+            derivations.append(_from_merged(adapter, *merged))
+            continue
+        fits = [
+            _Candidate(group=number, depth=depth, version=version, fit=fit)
+            for number, members in enumerate(tried)
+            for depth, version in members
+            if (fit := adapter_fit(adapter, by_id[version])).modules
+        ]
+        best = max((item.fit.z for item in fits), default=0.0)
+        if best < LEAST_FIT:
+            reason = "it fits no model of the lake" if fits else "no model of the lake has the matrices it changes"
+            abstentions.append(Abstention(version=adapter.version, reason=reason))
+            continue
+        equals = sorted(
+            (item for item in fits if item.fit.z >= AS_GOOD * best), key=lambda item: (item.depth, item.version)
+        )
+        derivations.append(_from_family(adapter, equals, len(groups[equals[0].group])))
+    doubt = "the adapter fits a family of the lake, but its members fit about alike"
+    return Conclusions(
+        derivations=tuple(derivations),
+        abstentions=tuple(abstentions),
+        doubts={item.child: doubt for item in derivations},
+    )
+
+
+def _tried(group: Sequence[Fingerprint], parents: Mapping[str, str]) -> list[tuple[int, str]]:
+    """Depth and id of the members that adapters are held against."""
+    inside = {item.version for item in group}
+    children = Counter(parents[version] for version in inside if version in parents)
+
+    def depth(version: str) -> int:
+        steps = 0
+        while (version := parents.get(version, "")) in inside:
+            steps += 1
+        return steps
+
+    members = [(depth(version), version) for version in inside]
+    members.sort(key=lambda item: (item[0] > 0, -children[item[1]], item))
+    return members[:TRIED]
+
+
+def _merged(
+    adapter: Fingerprint, steps: Sequence[tuple[str, str]], by_id: dict[str, Fingerprint]
+) -> tuple[str, str] | None:
+    for one, two in steps:
+        for base, merged in ((one, two), (two, one)):
+            if is_merged(adapter, by_id[base], by_id[merged]):
+                return base, merged
+    return None
+
+
+def _from_merged(adapter: Fingerprint, base: str, merged: str) -> Derivation:
+    return Derivation(
+        child=adapter.version,
+        parents=(Parent(id=base),),
+        relation=Relation.ADAPTED_FROM,
+        basis=Basis.INFERRED,
+        confidence=MOST_CERTAIN,
+        method=f"{METHOD} merged adapter",
+        summary="added to this version it gives another of the lake",
+        observations=(
+            Observation(
+                kind="merged_adapter",
+                statement=f"its product is the change from this version to {merged[:12]}, matrix by matrix",
+                log_odds=20.0,
+                method="adapters.is_merged",
+            ),
+        ),
+    )
+
+
+def _from_family(adapter: Fingerprint, equals: Sequence[_Candidate], members: int) -> Derivation:
+    named, fit = equals[0].version, equals[0].fit
+    return Derivation(
+        child=adapter.version,
+        parents=(Parent(id=named),),
+        relation=Relation.ADAPTED_FROM,
+        basis=Basis.INFERRED,
+        confidence=MOST_CERTAIN if members == 1 else BASE_FOUND,
+        method=f"{METHOD} adapter fit",
+        summary=f"fits the family of this version ({members} members); which of them was its base is less sure",
+        observations=(
+            Observation(
+                kind="adapter_fit",
+                statement=f"what it learned lies where the weights of {fit.modules} matrices lie, {fit.z:.1f} standard "
+                "deviations above what an adapter of a stranger reaches",
+                value=fit.z,
+                log_odds=float(min(fit.z**2 / 2, 20.0)),
+                method="adapters.adapter_fit",
+            ),
+        ),
+        runner_up=equals[1].version if len(equals) > 1 else None,
+    )

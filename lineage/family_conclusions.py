@@ -1,0 +1,101 @@
+"""From a family's tree to conclusions: a derivation an edge, and the parents that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graph_schema.derivation import Derivation, Observation, Parent
+from graph_schema.fingerprint import Fingerprint
+from graph_schema.identity import implied_id
+from graph_schema.labels import Basis, Relation
+from lineage.calibration import Calibration
+from lineage.conclusions import Conclusions, ImpliedParent
+from lineage.derivations import METHOD, derivation
+from lineage.family import FamilyTree, TreeEdge, family_tree
+from lineage.hidden_parents import PROBABILITY, HiddenParent
+
+
+def family_conclusions(family: Sequence[Fingerprint], calibration: Calibration) -> Conclusions:
+    """What the weights of a family say about its lineage.
+
+    Parameters
+    ----------
+    family : sequence of Fingerprint
+        At least two related versions; the result does not depend on their order.
+    calibration : Calibration
+    """
+    tree = family_tree(family, calibration)
+    derivations: list[Derivation] = []
+    doubts: dict[str, str] = {}
+    implied = []
+    replaced = {child for hidden in tree.hidden for child in hidden.children}
+    for hidden in tree.hidden:
+        parent, found = _hidden(family, tree, hidden)
+        implied.append(parent)
+        derivations += found
+        doubts |= dict.fromkeys((item.child for item in found), "its parent seems to be missing from the lake")
+    for edge in tree.edges:
+        if edge.child in replaced:
+            continue
+        item = derivation(family, edge)
+        derivations.append(item)
+        doubts[item.child] = _doubt(edge)
+    return Conclusions(
+        derivations=tuple(derivations),
+        roots=((family[tree.root].version, tree.root_probability),),
+        implied=tuple(implied),
+        doubts=doubts,
+    )
+
+
+def _doubt(edge: TreeEdge) -> str:
+    if edge.neighbours >= edge.forward:
+        return f"related to its neighbour for sure, but which of the two came first is open ({edge.forward:.0%})"
+    return f"several relatives lie about as near; the likeliest parent has {edge.neighbours:.0%}"
+
+
+def _hidden(
+    family: Sequence[Fingerprint], tree: FamilyTree, hidden: HiddenParent
+) -> tuple[ImpliedParent, list[Derivation]]:
+    children = tuple(sorted(family[child].version for child in hidden.children))
+    parent = ImpliedParent(id=implied_id(children), children=children)
+    edges = {edge.child: edge for edge in tree.edges}
+    found = []
+    for child in hidden.children:
+        own = edges.get(child)
+        others = [family[other].version[:12] for other in hidden.children if other != child]
+        cues = () if own is None or own.cues is None or own.parent not in hidden.children else own.cues.observations()
+        observation = Observation(
+            kind="hidden_parent",
+            statement=f"neither this version nor {' nor '.join(others)} was made from the other: between them norms "
+            "did not grow, and neither did the rows that moved more",
+            log_odds=1.1,
+            method="hidden_parents",
+        )
+        found.append(
+            Derivation(
+                child=family[child].version,
+                parents=(Parent(id=parent.id),),
+                relation=Relation.FINE_TUNED_FROM,
+                basis=Basis.INFERRED,
+                confidence=PROBABILITY,
+                method=f"{METHOD} hidden parent",
+                summary=f"made from a version that is not in the lake, as {' and '.join(others)} was",
+                observations=(observation, *cues),
+                runner_up=None if own is None else family[own.parent].version,
+            )
+        )
+    if hidden.above is not None:
+        upper = min(edge.probability for edge in tree.edges if edge.child in hidden.children)
+        found.append(
+            Derivation(
+                child=parent.id,
+                parents=(Parent(id=family[hidden.above].version),),
+                relation=Relation.FINE_TUNED_FROM,
+                basis=Basis.INFERRED,
+                confidence=min(PROBABILITY, upper),
+                method=f"{METHOD} hidden parent",
+                summary="what its children have in common was made from this version",
+            )
+        )
+    return parent, found
