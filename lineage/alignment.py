@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,13 +61,46 @@ class TensorPair:
         return len(self.one.shape) >= 2
 
 
-def tensor_pairs(one: Fingerprint, two: Fingerprint) -> Iterator[TensorPair]:
-    """The roles that two versions share and whose samples overlap, in the order of roles.
+def largest_samples(
+    fingerprint: Fingerprint, count: int, *, side: int, least: int = 2
+) -> tuple[TensorFingerprint, ...]:
+    """The matrices with the largest samples, and among equals the same ones whatever else a version has.
+
+    Parameters
+    ----------
+    fingerprint : Fingerprint
+    count : int
+        How many at most.
+    side : int
+        Samples from this side on count as equally large.
+    least : int
+        Fewest rows and columns of a sample.
+
+    Returns
+    -------
+    tuple of TensorFingerprint
+        Largest first; ties in the order of a hash of the role, so that two versions of different depth choose many
+        roles in common.
+    """
+    matrices = [item for item in fingerprint.tensors if len(item.shape) >= 2 and min(item.block.shape) >= least]
+    matrices.sort(key=lambda tensor: (-min(*tensor.block.shape, side), _priority(tensor.role)))
+    return tuple(matrices[:count])
+
+
+@cache
+def _priority(role: str) -> bytes:
+    return blake2b(role.encode(), digest_size=8).digest()
+
+
+def tensor_pairs(one: Fingerprint, two: Fingerprint, *, roles: Collection[str] | None = None) -> Iterator[TensorPair]:
+    """The roles that two versions share and whose samples overlap, in the order of roles; only `roles` where given.
 
     Non-finite values are taken as zero on both sides: they can neither agree nor differ.
     """
     theirs = two.by_role()
     for tensor in one.tensors:
+        if roles is not None and tensor.role not in roles:
+            continue
         other = theirs.get(tensor.role)
         if other is None or len(other.shape) != len(tensor.shape):
             continue

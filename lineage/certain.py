@@ -12,7 +12,7 @@ from lineage.rules.comparison import Comparison, Transformation
 from lineage.rules.equality import rearranged, rearrangement_key
 from lineage.rules.merge import Merge
 from lineage.rules.registry import directed_transformation
-from lineage.rules.traits import traits
+from lineage.rules.traits import Traits
 
 LOSSY = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM)
 
@@ -48,7 +48,10 @@ class CertainEdge:
 
 
 def certain_edges(
-    fingerprints: Sequence[Fingerprint], near: Sequence[Sequence[int]], vectors: FamilyVectors
+    fingerprints: Sequence[Fingerprint],
+    near: Sequence[Sequence[int]],
+    vectors: FamilyVectors,
+    signs: Sequence[Traits],
 ) -> list[CertainEdge]:
     """Lossy copies and merges among the members of a family.
 
@@ -58,13 +61,15 @@ def certain_edges(
     near : sequence of sequences of int
         The relatives of each member, nearest first (`lineage.nearness`); only these are looked at.
     vectors : FamilyVectors
+    signs : sequence of Traits
+        What each member shows by itself.
 
     Returns
     -------
     list of CertainEdge
         At most one per child, and no cycles. Of several sources that would explain a copy, the nearest counts.
     """
-    found = _copies(fingerprints, near)
+    found = _copies(fingerprints, near, signs)
     copies = frozenset(edge.child for edge in found)
     merges = find_merges(fingerprints, vectors, near, copies)
     # Of collinear versions each explains the others: a mean comes before what needs a negative weight, and what leaves
@@ -78,15 +83,16 @@ def certain_edges(
     return _without_cycles(len(fingerprints), found)
 
 
-def _copies(fingerprints: Sequence[Fingerprint], near: Sequence[Sequence[int]]) -> list[CertainEdge]:
+def _copies(
+    fingerprints: Sequence[Fingerprint], near: Sequence[Sequence[int]], signs: Sequence[Traits]
+) -> list[CertainEdge]:
     found = []
     for child, fingerprint in enumerate(fingerprints):
-        signs = traits(fingerprint)
         # Rounding errors or zeros are all that lies between a copy and its source, so that no relative is nearer.
         for parent in near[child][:NEAREST]:
-            if not signs.any and fingerprints[parent].parameters >= fingerprint.parameters:
+            if not signs[child].any and fingerprints[parent].parameters >= fingerprint.parameters:
                 continue
-            answer = directed_transformation(fingerprints[parent], fingerprint, signs)
+            answer = directed_transformation(fingerprints[parent], fingerprint, signs[child])
             if answer is not None:
                 found.append(CertainEdge(parent=parent, child=child, transformation=answer))
                 break

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from graph_schema.derivation import Observation
 from graph_schema.fingerprint import Fingerprint
-from lineage.alignment import tensor_pairs
+from lineage.alignment import largest_samples, tensor_pairs
 from lineage.calibration import Calibration
 from lineage.direction import Reading, decay_clock, grid_lost, growth, row_growth
 from lineage.rules.expansion import layer_count, repeats_layers
-from lineage.rules.traits import traits
+from lineage.rules.traits import Traits, traits
 
 GROWTH_BOUND = 2.0
 SCALE_CHANGE = 8.0
@@ -24,6 +24,8 @@ SPREAD = 0.5
 
 NOTHING = Reading(value=0.0, error=0.0)
 LEAST_GRID = 0.02
+READ = 32
+READ_SIDE = 256
 
 LOSSY_IS_LEAF = 5.0
 """Log-odds for a quantised or pruned version not being a parent: 99.41 % of the quantised models of a hub are leaves
@@ -114,9 +116,25 @@ class EdgeCues:
         )
 
 
-def edge_cues(first: Fingerprint, second: Fingerprint, calibration: Calibration) -> EdgeCues:
-    """All cues of direction between two neighbours, positive for `first` being the parent."""
-    pairs = tuple(tensor_pairs(first, second))
+def edge_cues(
+    first: Fingerprint,
+    second: Fingerprint,
+    calibration: Calibration,
+    signs: tuple[Traits, Traits] | None = None,
+) -> EdgeCues:
+    """All cues of direction between two neighbours, positive for `first` being the parent.
+
+    Parameters
+    ----------
+    first, second : Fingerprint
+        The matrices with the largest samples are looked at, `READ` at most, and the embeddings.
+    calibration : Calibration
+    signs : (Traits, Traits), optional
+        Of the two, if they are known.
+    """
+    read = {tensor.role for tensor in largest_samples(first, READ, side=READ_SIDE)}
+    read |= {tensor.role for tensor in first.tensors if tensor.role.startswith("embed")}
+    pairs = tuple(tensor_pairs(first, second, roles=read))
     grown, rows, clock, grid = growth(pairs), row_growth(pairs), decay_clock(pairs), grid_lost(pairs)
     features = {
         "growth": 0.0 if grown is None else bounded_growth(grown),
@@ -132,14 +150,14 @@ def edge_cues(first: Fingerprint, second: Fingerprint, calibration: Calibration)
         clock_rows=0 if clock is None else clock[1],
         grid=grid,
         features=features,
-        parts=(*parts, *_priors(first, second)),
+        parts=(*parts, *_priors(first, second, signs or (traits(first), traits(second)))),
     )
 
 
-def _priors(first: Fingerprint, second: Fingerprint) -> list[tuple[str, float]]:
+def _priors(first: Fingerprint, second: Fingerprint, signs: tuple[Traits, Traits]) -> list[tuple[str, float]]:
     """What is known of how models are made, whatever the values: not fitted."""
     parts = []
-    lossy = int(traits(second).lossy) - int(traits(first).lossy)
+    lossy = int(signs[1].lossy) - int(signs[0].lossy)
     if lossy:
         parts.append(("lossy", LOSSY_IS_LEAF * lossy))
     deeper = float(np.sign(layer_count(first) - layer_count(second)))

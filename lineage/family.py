@@ -23,6 +23,7 @@ from lineage.measured_roles import measured_roles
 from lineage.merges import FamilyVectors
 from lineage.nearness import nearest_relatives
 from lineage.neighbours import neighbour_tree
+from lineage.rules.traits import traits
 from lineage.spanning_tree import Rooting, link_posteriors, orient, root_posterior, shape_prior
 from lineage.topology import WeighedLink, weighed_links
 
@@ -105,15 +106,19 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
     size = len(fingerprints)
     roles = measured_roles(fingerprints)
     near = nearest_relatives(fingerprints, roles)
-    vectors = FamilyVectors.of(fingerprints, roles)
-    certain = certain_edges(fingerprints, near, vectors)
+    vectors = FamilyVectors.of(fingerprints)
+    signs = [traits(fingerprint) for fingerprint in fingerprints]
+    certain = certain_edges(fingerprints, near, vectors, signs)
     copies = {edge.child for edge in certain if edge.directed and edge.lossy}
     weighed, _ = weighed_links(fingerprints, roles, near, aside=copies)
     links = {(link.one, link.two): link for link in weighed}
     forced = {(min(edge.parent, edge.child), max(edge.parent, edge.child)) for edge in certain}
     edges = neighbour_tree(fingerprints, links, certain)
     chosen = [pair for pair in edges if pair not in forced]
-    cues = {pair: edge_cues(fingerprints[pair[0]], fingerprints[pair[1]], calibration) for pair in chosen}
+    cues = {
+        (one, two): edge_cues(fingerprints[one], fingerprints[two], calibration, (signs[one], signs[two]))
+        for one, two in chosen
+    }
     directed = _direction_scores(edges, cues, certain, vectors, calibration)
     prior = {node: calibration.shape * value for node, value in shape_prior(edges).items()}
     rooting = root_posterior(edges, directed, prior=prior)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,7 +17,7 @@ from lineage.conclusions import Abstention, Conclusions, ImpliedParent
 from lineage.family_conclusions import family_conclusions
 from lineage.memory import Memory
 from lineage.relatedness import families
-from lineage.threads import single_threaded
+from lineage.threads import processors, single_threaded
 
 LEAST_CONFIDENCE = 0.5
 
@@ -95,12 +96,18 @@ def infer(
     with single_threaded():
         groups = families(remembered.related(members)) if members else []
         found: list[Conclusions] = []
-        for done, group in enumerate(groups):
-            if progress is not None:
-                progress(done, len(groups))
-            if len(group) > 1:
-                family = [members[position] for position in group]
-                found.append(remembered.conclusions(family, fitted, family_conclusions))
+        kin = [[members[position] for position in group] for group in groups if len(group) > 1]
+        alone = len(groups) - len(kin)
+        with ThreadPoolExecutor(processors(), thread_name_prefix="families") as pool:
+            work = [pool.submit(remembered.conclusions, family, fitted, family_conclusions) for family in kin]
+            try:
+                for done, future in enumerate(work):
+                    if progress is not None:
+                        progress(alone + done, len(groups))
+                    found.append(future.result())
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         found.append(adapter_conclusions(adapters, [[members[place] for place in group] for group in groups], found))
     if progress is not None:
         progress(len(groups), len(groups))

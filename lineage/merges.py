@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
-from lineage.alignment import role_stacks
+from lineage.alignment import largest_samples, role_stacks
 from lineage.rules.comparison import Comparison
 from lineage.rules.elementwise import describe, elementwise_fit
 from lineage.rules.low_rank import low_rank
@@ -27,7 +27,7 @@ CANDIDATES = 12
 LEAST_VALUES = 64
 LEAST_COVERED = 0.8
 SIDE = 48
-MOST_BYTES = 400_000_000
+MOST_ROLES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +47,15 @@ class FamilyVectors:
     segments: tuple[slice, ...]
 
     @classmethod
-    def of(cls, fingerprints: Sequence[Fingerprint], roles: Collection[str] | None = None) -> FamilyVectors:
-        """Thin every shared matrix to 48 x 48 and scale it; roles in which nothing moved are left out.
-
-        With `roles`, only these are taken once all together would need more than `MOST_BYTES`.
-        """
-        matrices = {t.role for item in fingerprints for t in item.tensors if len(t.shape) >= 2}
-        few = len(matrices) * len(fingerprints) * SIDE**2 * 8 <= MOST_BYTES
+    def of(cls, fingerprints: Sequence[Fingerprint]) -> FamilyVectors:
+        """Thin the shared matrices with the largest samples to 48 x 48 and scale them; what never moved is left out."""
+        roles = {
+            tensor.role for item in fingerprints for tensor in largest_samples(item, MOST_ROLES, side=SIDE, least=2)
+        }
         parts: list[NDArray[np.float64]] = []
         segments = []
         start = 0
-        for stack in role_stacks(fingerprints, roles=None if few else roles, side=SIDE):
+        for stack in role_stacks(fingerprints, roles=roles, side=SIDE):
             flat = stack.blocks.reshape(len(stack.blocks), -1).astype(np.float64)
             steps = np.linalg.norm(flat - np.median(flat, axis=0), axis=1)
             unit = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0

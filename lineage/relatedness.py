@@ -20,15 +20,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from hashlib import blake2b
 from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
-from lineage.alignment import spread_evenly
+from lineage.alignment import largest_samples, spread_evenly
 
 THRESHOLD = 9.0
 """A role speaks for kinship from this z on. The normal tail beyond it is 1e-19, and a million models make 1e13 tests of
@@ -163,17 +161,8 @@ def _samples(fingerprints: Sequence[Fingerprint]) -> dict[str, list[_Sample]]:
 
 
 def _tested(fingerprint: Fingerprint) -> list[TensorFingerprint]:
-    matrices = [
-        tensor
-        for tensor in fingerprint.tensors
-        if len(tensor.shape) >= 2 and min(tensor.block.shape) >= LEAST_SIDE and "position" not in tensor.role
-    ]
-    return sorted(matrices, key=lambda tensor: (-min(*tensor.block.shape, SIDE), _priority(tensor.role)))[:ROLES]
-
-
-@cache
-def _priority(role: str) -> bytes:
-    return blake2b(role.encode(), digest_size=8).digest()
+    largest = largest_samples(fingerprint, len(fingerprint.tensors), side=SIDE, least=LEAST_SIDE)
+    return [tensor for tensor in largest if "position" not in tensor.role][:ROLES]
 
 
 def _tensor(fingerprint: Fingerprint, role: str) -> TensorFingerprint:

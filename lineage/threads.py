@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,3 +14,8 @@ def single_threaded() -> Iterator[None]:
     """Keep BLAS to one thread within; threads of one's own are not affected."""
     with threadpool_limits(limits=1, user_api="blas"):
         yield
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
