@@ -15,8 +15,7 @@ from lineage.adapted import adapter_conclusions
 from lineage.calibration import Calibration, default_calibration
 from lineage.conclusions import Abstention, Conclusions, ImpliedParent
 from lineage.family_conclusions import family_conclusions
-from lineage.memory import Memory
-from lineage.relatedness import families
+from lineage.memory import Memory, family_key
 from lineage.threads import processors, single_threaded
 
 LEAST_CONFIDENCE = 0.5
@@ -94,7 +93,7 @@ def infer(
     fitted = calibration or default_calibration()
     remembered = memory or Memory()
     with single_threaded():
-        groups = families(remembered.related(members)) if members else []
+        groups = remembered.related(members) if members else []
         found: list[Conclusions] = []
         kin = [[members[position] for position in group] for group in groups if len(group) > 1]
         alone = len(groups) - len(kin)
@@ -111,6 +110,7 @@ def infer(
         found.append(adapter_conclusions(adapters, [[members[place] for place in group] for group in groups], found))
     if progress is not None:
         progress(len(groups), len(groups))
+    remembered.forget(family_key(family, fitted) for family in kin)
     sure, unsure = _split(found, least_confidence)
     named = {parent.id for item in sure for parent in item.parents}
     return Inference(

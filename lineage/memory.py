@@ -7,17 +7,16 @@ matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.calibration import Calibration
 from lineage.conclusions import Conclusions
-from lineage.relatedness import related_pairs
+from lineage.relatedness import families, related_pairs
 
 METHOD = "2"
 """Raised whenever the same family leads to other conclusions."""
@@ -31,20 +30,19 @@ class Memory:
 
     Attributes
     ----------
-    compared : set of str
-        Versions that were held against each other, all of them.
-    kin : set of (str, str)
-        Those among them that are related, the smaller id first.
+    groups : tuple of tuple of str
+        Ids of versions that were held against each other, by family; a version without kin is a group of one.
     families : dict of str to Conclusions
         By `family_key`.
     """
 
-    compared: set[str] = field(default_factory=set)
-    kin: set[tuple[str, str]] = field(default_factory=set)
+    groups: tuple[tuple[str, ...], ...] = ()
     families: dict[str, Conclusions] = field(default_factory=dict)
 
-    def related(self, members: Sequence[Fingerprint]) -> NDArray[np.bool_]:
-        """Which pairs are related; only pairs with a new version in them are tested.
+    def related(self, members: Sequence[Fingerprint]) -> list[list[int]]:
+        """The families of some versions; only pairs with a new version in them are tested.
+
+        A family that lost a member is tested anew: what held it together may be gone.
 
         Parameters
         ----------
@@ -53,23 +51,19 @@ class Memory:
 
         Returns
         -------
-        (n, n) bool array
+        list of list of int
+            Positions, as `lineage.relatedness.families` gives them.
         """
         place = {item.version: position for position, item in enumerate(members)}
-        new = np.array([item.version not in self.compared for item in members], dtype=bool)
-        found = np.eye(len(members), dtype=bool)
-        for one, two in self.kin:
-            if one in place and two in place:
-                found[place[one], place[two]] = found[place[two], place[one]] = True
-        if new.any():
-            fresh = related_pairs(members, new)
-            found |= fresh
-            rows, columns = np.nonzero(np.triu(fresh, 1))
-            self.kin.update(
-                (members[one].version, members[two].version)
-                for one, two in zip(rows.tolist(), columns.tolist(), strict=True)
-            )
-            self.compared.update(place)
+        known = [[place[version] for version in group] for group in self.groups if place.keys() >= set(group)]
+        new = np.ones(len(members), dtype=bool)
+        for group in known:
+            new[group] = False
+        related = related_pairs(members, new) if new.any() else np.zeros((len(members), len(members)), dtype=bool)
+        for group in known:
+            related[group[:-1], group[1:]] = related[group[1:], group[:-1]] = True
+        found = families(related)
+        self.groups = tuple(tuple(members[position].version for position in group) for group in found)
         return found
 
     def conclusions(self, family: Sequence[Fingerprint], calibration: Calibration, conclude: Conclude) -> Conclusions:
@@ -78,6 +72,11 @@ class Memory:
         if key not in self.families:
             self.families[key] = conclude(family, calibration)
         return self.families[key]
+
+    def forget(self, kept: Iterable[str]) -> None:
+        """Forget the conclusions about all families but those with these keys."""
+        wanted = set(kept)
+        self.families = {key: found for key, found in self.families.items() if key in wanted}
 
 
 def family_key(family: Sequence[Fingerprint], calibration: Calibration) -> str:

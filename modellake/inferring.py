@@ -16,6 +16,7 @@ from ingest.fingerprint.file import read_fingerprint
 from lineage.conclusions import ImpliedParent
 from lineage.inference import LEAST_CONFIDENCE, Inference, infer
 from modellake.ingestion import Problem
+from modellake.remembering import recall, remember
 from modellake.resolution import resolve_ghosts
 from modellake.settings import Settings
 
@@ -71,7 +72,9 @@ def infer_lineage(
         resolve_ghosts(store)
     fingerprints, problems, names = _fingerprints(store, settings)
     least = LEAST_CONFIDENCE if least_confidence is None else least_confidence
-    found = infer(fingerprints, least_confidence=least, progress=progress)
+    memory = recall(settings.memory)
+    found = infer(fingerprints, least_confidence=least, memory=memory, progress=progress)
+    remember(settings.memory, memory)
     rows = Rows()
     for parent in found.implied:
         rows += Rows.of([_implied(parent, names)], [])

@@ -68,6 +68,11 @@ class Settings:
         """File that records what was read, so that it is not read again."""
         return self.directory / "journal.jsonl"
 
+    @property
+    def memory(self) -> Path:
+        """File of what inferences remember."""
+        return self.directory / "inference.json"
+
     def fingerprint(self, version: str) -> Path:
         """File of a version's fingerprint."""
         return self.fingerprints / f"{version}.fingerprint"

@@ -1,0 +1,85 @@
+"""What inferences remember from one run to the next, in a file of the lake's directory.
+
+The file is a convenience: without it, or with one that is damaged or of another method, everything is worked out anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from graph_schema.derivation import Derivation, Observation, Parent
+from graph_schema.labels import Basis, Relation
+from lineage.conclusions import Abstention, Conclusions, ImpliedParent
+from lineage.memory import METHOD, Memory
+
+FORMAT = 1
+
+
+def recall(path: Path) -> Memory:
+    """What the file says; nothing if it is missing, damaged, or written by another version."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT or content["method"] != METHOD:
+            return Memory()
+        return Memory(
+            groups=tuple(tuple(str(version) for version in group) for group in content["groups"]),
+            families={str(key): _conclusions(item) for key, item in content["families"].items()},
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Memory()
+
+
+def remember(path: Path, memory: Memory) -> None:
+    """Write the file, whole or not at all; where that fails, the next run takes longer, and nothing else."""
+    content = {
+        "format": FORMAT,
+        "method": METHOD,
+        "groups": memory.groups,
+        "families": {key: asdict(found) for key, found in sorted(memory.families.items())},
+    }
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file, separators=(",", ":"), allow_nan=False)
+        os.replace(temporary, path)  # noqa: PTH105 - the very operation that is meant
+    except OSError:
+        if temporary is not None:
+            with suppress(OSError):
+                Path(temporary).unlink()
+
+
+def _conclusions(item: Mapping[str, Any]) -> Conclusions:
+    return Conclusions(
+        derivations=tuple(_derivation(part) for part in item["derivations"]),
+        roots=tuple((str(root), float(probability)) for root, probability in item["roots"]),
+        implied=tuple(ImpliedParent(id=part["id"], children=tuple(part["children"])) for part in item["implied"]),
+        abstentions=tuple(
+            Abstention(
+                version=part["version"],
+                reason=part["reason"],
+                likeliest=None if part["likeliest"] is None else _derivation(part["likeliest"]),
+            )
+            for part in item["abstentions"]
+        ),
+        doubts=dict(item["doubts"]),
+    )
+
+
+def _derivation(part: Mapping[str, Any]) -> Derivation:
+    return Derivation(
+        **{
+            **part,
+            "relation": Relation(part["relation"]),
+            "basis": Basis(part["basis"]),
+            "parents": tuple(Parent(**parent) for parent in part["parents"]),
+            "observations": tuple(Observation(**observation) for observation in part["observations"]),
+        }
+    )
