@@ -27,8 +27,8 @@ from graph_schema.labels import Relation
 from lineage.calibration import Calibration, default_calibration
 from lineage.cues import edge_cues, node_angles
 from lineage.family import FamilyTree, family_tree
+from lineage.family_vectors import FamilyVectors
 from lineage.inference import infer
-from lineage.merges import FamilyVectors
 from lineage.relatedness import families, kinship
 
 CUES = ("growth", "row_growth", "clock", "grid", "angle")

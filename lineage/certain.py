@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
-from lineage.merges import FamilyVectors, find_merges
+from lineage.family_vectors import FamilyVectors
+from lineage.merges import find_merges
 from lineage.rules.comparison import Comparison, Transformation
 from lineage.rules.equality import rearranged, rearrangement_key
 from lineage.rules.merge import Merge

@@ -18,9 +18,9 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.calibration import Calibration
 from lineage.certain import CertainEdge, certain_edges
 from lineage.cues import EdgeCues, edge_cues, node_angles
+from lineage.family_vectors import FamilyVectors
 from lineage.hidden_parents import HiddenParent, balanced, hidden_parents
 from lineage.measured_roles import measured_roles
-from lineage.merges import FamilyVectors
 from lineage.nearness import nearest_relatives
 from lineage.neighbours import neighbour_tree
 from lineage.rules.traits import traits

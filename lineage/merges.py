@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
-from lineage.alignment import largest_samples, role_stacks
+from lineage.family_vectors import FamilyVectors, SharedVectors
 from lineage.rules.comparison import Comparison
 from lineage.rules.elementwise import describe, elementwise_fit
 from lineage.rules.low_rank import low_rank
@@ -25,66 +21,6 @@ CANDIDATES = 12
 """Nearest relatives that are tried in pairs."""
 
 LEAST_VALUES = 64
-LEAST_COVERED = 0.8
-SIDE = 48
-MOST_ROLES = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FamilyVectors:
-    """A thinned copy of every member's matrices as one vector each, in comparable units.
-
-    Attributes
-    ----------
-    values : (n, d) array
-        Each role is scaled by the typical distance between members, so that no role drowns the others; NaN where a
-        member lacks it.
-    segments : tuple of slice
-        The columns of each role.
-    """
-
-    values: NDArray[np.float64]
-    segments: tuple[slice, ...]
-
-    @classmethod
-    def of(cls, fingerprints: Sequence[Fingerprint]) -> FamilyVectors:
-        """Thin the shared matrices with the largest samples to 48 x 48 and scale them; what never moved is left out."""
-        roles = {
-            tensor.role for item in fingerprints for tensor in largest_samples(item, MOST_ROLES, side=SIDE, least=2)
-        }
-        parts: list[NDArray[np.float64]] = []
-        segments = []
-        start = 0
-        for stack in role_stacks(fingerprints, roles=roles, side=SIDE):
-            flat = stack.blocks.reshape(len(stack.blocks), -1).astype(np.float64)
-            steps = np.linalg.norm(flat - np.median(flat, axis=0), axis=1)
-            unit = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-            if unit == 0:
-                continue
-            part = np.full((len(fingerprints), flat.shape[1]), np.nan)
-            part[stack.members] = flat / unit
-            parts.append(part)
-            segments.append(slice(start, start + part.shape[1]))
-            start += part.shape[1]
-        values = np.hstack(parts) if parts else np.zeros((len(fingerprints), 0))
-        return cls(values=values, segments=tuple(segments))
-
-    def covers(self, child: int, other: int) -> bool:
-        """Whether `other` has nearly all the roles that `child` has."""
-        starts = [part.start for part in self.segments]
-        mine, theirs = np.isfinite(self.values[child, starts]), np.isfinite(self.values[other, starts])
-        return bool((mine & theirs).sum() >= LEAST_COVERED * mine.sum())
-
-    def shared(self, members: Sequence[int]) -> tuple[NDArray[np.float64], tuple[slice, ...]]:
-        """Values of some members over the roles that all of them have, with the segments of those."""
-        kept = [part for part in self.segments if np.isfinite(self.values[members, part.start]).all()]
-        if not kept:
-            return np.zeros((len(members), 0)), ()
-        columns = np.concatenate([np.arange(part.start, part.stop) for part in kept])
-        ends = np.cumsum([part.stop - part.start for part in kept])
-        starts = np.concatenate([[0], ends[:-1]])
-        segments = tuple(slice(int(start), int(end)) for start, end in zip(starts, ends, strict=True))
-        return self.values[np.ix_(np.asarray(members), columns)], segments
 
 
 def find_merges(
@@ -118,13 +54,13 @@ def find_merges(
         candidates = [other for other in near[child] if other not in copies and vectors.covers(child, other)][:COMBINED]
         merge = _passthrough(child, fingerprints, index)
         if merge is None and len(candidates) >= 2:
-            values, segments = vectors.shared([child, *candidates])
-            if values.shape[1] >= LEAST_VALUES:
-                few = candidates[:CANDIDATES]
+            shared = vectors.shared([child, *candidates])
+            if shared.values.shape[1] >= LEAST_VALUES:
+                few = shared.first(CANDIDATES)
                 merge = (
-                    _affine(values, candidates, norms, child)
-                    or _spherical(values[: len(few) + 1], segments, few)
-                    or _elementwise(values[: len(few) + 1], segments, few)
+                    _affine(shared, candidates, norms, child)
+                    or _spherical(few, candidates)
+                    or _elementwise(few, candidates)
                 )
         if merge is not None:
             found[child] = merge
@@ -149,8 +85,8 @@ def _passthrough(child: int, fingerprints: Sequence[Fingerprint], index: Mapping
     )
 
 
-def _affine(values: NDArray[np.float64], candidates: Sequence[int], norms: Sequence[float], child: int) -> Merge | None:
-    fit = affine_fit(values[0], values[1:], convex=False)
+def _affine(shared: SharedVectors, candidates: Sequence[int], norms: Sequence[float], child: int) -> Merge | None:
+    fit = affine_fit(shared.values[0], shared.values[1:], convex=False, rounding=shared.rounding)
     if fit is None:
         return None
     members = tuple(candidates[place] for place in fit.members)
@@ -191,8 +127,8 @@ def _affine(values: NDArray[np.float64], candidates: Sequence[int], norms: Seque
     )
 
 
-def _spherical(values: NDArray[np.float64], segments: Sequence[slice], candidates: Sequence[int]) -> Merge | None:
-    fit = spherical_fit(values[0], values[1:], segments)
+def _spherical(shared: SharedVectors, candidates: Sequence[int]) -> Merge | None:
+    fit = spherical_fit(shared.values[0], shared.values[1:], shared.segments, rounding=shared.rounding)
     if fit is None:
         return None
     pairs = sorted([(1 - fit.share, fit.members[0]), (fit.share, fit.members[1])], key=lambda pair: (-pair[0], pair[1]))
@@ -207,8 +143,8 @@ def _spherical(values: NDArray[np.float64], segments: Sequence[slice], candidate
     )
 
 
-def _elementwise(values: NDArray[np.float64], segments: Sequence[slice], candidates: Sequence[int]) -> Merge | None:
-    fit = elementwise_fit(values[0], values[1:], segments)
+def _elementwise(shared: SharedVectors, candidates: Sequence[int]) -> Merge | None:
+    fit = elementwise_fit(shared.values[0], shared.values[1:], shared.segments, shared.steps)
     if fit is None:
         return None
     members = (*(candidates[place] for place in fit.members), candidates[fit.base])

@@ -22,6 +22,9 @@ LEAST_UNCHANGED = 0.03
 LEAST_CLASS = 0.03
 MOST_SINGLE = 0.9
 LEAST_MIXED = 0.2
+MOST_BLURRED = 0.5
+"""Where more of the changes than this are hardly larger than rounding, any formula fits."""
+
 SAMPLE = 4096
 LEAST_VALUES = 64
 FROZEN = 0.99
@@ -51,7 +54,9 @@ class ElementwiseFit:
     explained: float
 
 
-def elementwise_fit(child: Vectors, candidates: Vectors, segments: Sequence[slice]) -> ElementwiseFit | None:
+def elementwise_fit(
+    child: Vectors, candidates: Vectors, segments: Sequence[slice], steps: Vectors | None = None
+) -> ElementwiseFit | None:
     """The base and the pair of candidates from which the child was chosen value by value.
 
     Parameters
@@ -60,6 +65,8 @@ def elementwise_fit(child: Vectors, candidates: Vectors, segments: Sequence[slic
     candidates : (k, d) array
     segments : sequence of slice
         One a tensor.
+    steps : (d,) array, optional
+        Spacing of the numbers that the child is stored in: a formula's value is right when it rounds to the child's.
 
     Returns
     -------
@@ -78,6 +85,7 @@ def elementwise_fit(child: Vectors, candidates: Vectors, segments: Sequence[slic
     chosen = np.linspace(0, child.size - 1, min(SAMPLE, child.size)).astype(np.int64)
     tensor = np.repeat(np.arange(len(segments)), [part.stop - part.start for part in segments])[chosen]
     values, others = child[chosen], candidates[:, chosen]
+    slack = 0.51 * (np.zeros(len(chosen)) if steps is None else steps[chosen])
     equal = others == values
     best: ElementwiseFit | None = None
     for base in range(len(candidates)):
@@ -89,19 +97,21 @@ def elementwise_fit(child: Vectors, candidates: Vectors, segments: Sequence[slic
             continue
         rest = [member for member in range(len(candidates)) if member != base]
         for one, two in combinations(rest, 2):
-            fit = _fit(values[alive], others[:, alive], base, (one, two), tensor[alive])
+            fit = _fit(values[alive], others[:, alive], base, (one, two), tensor[alive], slack[alive])
             if fit is not None and (best is None or fit.explained > best.explained):
                 best = fit
     return best
 
 
 def _fit(
-    values: Vectors, others: Vectors, base: int, members: tuple[int, int], tensor: NDArray[np.int64]
+    values: Vectors, others: Vectors, base: int, members: tuple[int, int], tensor: NDArray[np.int64], slack: Vectors
 ) -> ElementwiseFit | None:
     change = values - others[base]
     first, second = (others[member] - others[base] for member in members)
-    close = 2e-6 * np.abs(others[base]) + 2e-3 * np.abs(change) + 1e-12
+    close = 2e-6 * np.abs(others[base]) + 2e-3 * np.abs(change) + 1e-12 + slack
     moved = np.abs(change) > 1e-6 * np.abs(others[base])
+    if np.mean(close[moved] > 0.5 * np.abs(change[moved])) > MOST_BLURRED:
+        return None
     left, right = _constant(change, first, moved), _constant(change, second, moved)
     if left is None or right is None:
         return None

@@ -18,6 +18,15 @@ Vectors = NDArray[np.float64]
 RESIDUAL = 0.012
 """Largest residual of a merge, as a share of the distance to its nearest constituent."""
 
+MOST_ROUNDING = 1.5
+"""Multiple of the expected rounding that a residual may reach."""
+
+ROUNDING_SPREAD = 0.02
+"""Relative change of a residual of rounding that dropping a candidate of no use may make."""
+
+LEAST_SIGNAL = 6.0
+"""Multiple of the expected rounding that must lie between the child and its nearest candidate."""
+
 MOST_CONSTITUENTS = 4
 LEAST_WEIGHT = 0.02
 
@@ -33,7 +42,7 @@ class AffineFit:
     weights : tuple of float
         Their weights; they sum to 1.
     residual : float
-        Norm of what is left, as a share of the distance to the nearest constituent.
+        Norm of what is left beyond rounding, as a share of the distance to the nearest constituent.
     """
 
     members: tuple[int, ...]
@@ -41,7 +50,7 @@ class AffineFit:
     residual: float
 
 
-def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True) -> AffineFit | None:
+def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True, rounding: float = 0.0) -> AffineFit | None:
     """The smallest set of candidates of which the child is a weighted mean.
 
     Parameters
@@ -52,11 +61,14 @@ def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True) -> A
         Values of its possible constituents.
     convex : bool
         Only accept positive weights. In any case none is smaller than `LEAST_WEIGHT`.
+    rounding : float
+        Energy that storing the child is expected to have rounded away: a residual of this size is none.
 
     Returns
     -------
     AffineFit or None
-        None where no two to `MOST_CONSTITUENTS` candidates leave a residual below `RESIDUAL`.
+        None where no two to `MOST_CONSTITUENTS` candidates leave a residual below `RESIDUAL`, beyond rounding; or where
+        the child is so near to a candidate that nothing but rounding may lie between.
 
     Notes
     -----
@@ -75,11 +87,12 @@ def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True) -> A
     toward = candidates - child
     gram = toward @ toward.T
     nearest = float(np.sqrt(max(gram.diagonal().min(), 0.0)))
-    if nearest == 0:
+    if nearest**2 <= LEAST_SIGNAL * rounding:
         return None
+    bound = np.sqrt((RESIDUAL * nearest) ** 2 + MOST_ROUNDING * rounding)
     kept = list(range(len(candidates)))
     weights, residual = _solve(gram, kept)
-    if residual > RESIDUAL * nearest:
+    if residual > bound:
         return None
     while len(kept) > 2:
         trials = []
@@ -87,10 +100,12 @@ def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True) -> A
             fewer = [member for member in kept if member != dropped]
             trials.append((_solve(gram, fewer), fewer))
         (fewer_weights, fewer_residual), fewer = min(trials, key=lambda trial: (trial[0][1], trial[1]))
-        if fewer_residual > max(RESIDUAL * nearest, 0.0):
+        if fewer_residual > bound:
             break
         # Once the fit is as exact as rounding allows, one more constituent is only taken away while that stays so.
-        if len(kept) <= MOST_CONSTITUENTS and fewer_residual > 10 * residual + 1e-5 * nearest:
+        exact = np.sqrt(max(residual**2 - rounding, 0.0))
+        allowed = np.sqrt((10 * exact + 1e-5 * nearest) ** 2 + (1 + ROUNDING_SPREAD) * rounding)
+        if len(kept) <= MOST_CONSTITUENTS and fewer_residual > max(allowed, residual * (1 + ROUNDING_SPREAD / 2)):
             break
         kept, weights, residual = fewer, fewer_weights, fewer_residual
     if len(kept) > MOST_CONSTITUENTS or min(abs(weight) for weight in weights) < LEAST_WEIGHT:
@@ -101,7 +116,7 @@ def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True) -> A
     return AffineFit(
         members=tuple(kept[place] for place in order),
         weights=tuple(float(weights[place]) for place in order),
-        residual=residual / nearest,
+        residual=float(np.sqrt(max(residual**2 - rounding, 0.0))) / nearest,
     )
 
 

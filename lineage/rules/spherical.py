@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float64]
 
 RESIDUAL = 2e-3
+MOST_ROUNDING = 1.5
+LEAST_SIGNAL = 16.0
+"""Multiple of the expected rounding that must lie between the two members."""
+
 LEAST_SHARE = 0.02
 
 
@@ -36,7 +40,9 @@ class SphericalFit:
     residual: float
 
 
-def spherical_fit(child: Vectors, candidates: Vectors, segments: Sequence[slice]) -> SphericalFit | None:
+def spherical_fit(
+    child: Vectors, candidates: Vectors, segments: Sequence[slice], *, rounding: float = 0.0
+) -> SphericalFit | None:
     """The pair of candidates that the child lies between on the sphere, tensor by tensor (Shoemake 1985).
 
     Parameters
@@ -45,6 +51,8 @@ def spherical_fit(child: Vectors, candidates: Vectors, segments: Sequence[slice]
     candidates : (k, d) array
     segments : sequence of slice
         One a tensor.
+    rounding : float
+        Energy that storing the child is expected to have rounded away.
 
     Returns
     -------
@@ -62,13 +70,13 @@ def spherical_fit(child: Vectors, candidates: Vectors, segments: Sequence[slice]
     grams = np.stack([stacked[:, part] @ stacked[:, part].T for part in segments])
     best: SphericalFit | None = None
     for one, two in combinations(range(len(candidates)), 2):
-        fit = _fit(grams, one, two)
+        fit = _fit(grams, one, two, rounding)
         if fit is not None and (best is None or fit.residual < best.residual):
             best = fit
     return best
 
 
-def _fit(grams: Vectors, one: int, two: int) -> SphericalFit | None:
+def _fit(grams: Vectors, one: int, two: int, rounding: float) -> SphericalFit | None:
     aa, bb, ab = grams[:, one, one], grams[:, two, two], grams[:, one, two]
     ac, bc, cc = grams[:, one, -1], grams[:, two, -1], grams[:, -1, -1]
     apart = aa + bb - 2 * ab
@@ -79,10 +87,13 @@ def _fit(grams: Vectors, one: int, two: int) -> SphericalFit | None:
     determinant = np.where(np.abs(determinant) > 1e-14 * aa * bb, determinant, np.inf)
     left, right = (ac * bb - bc * ab) / determinant, (bc * aa - ac * ab) / determinant
     rest = cc - 2 * (left * ac + right * bc) + left**2 * aa + right**2 * bb + 2 * left * right * ab
-    residual = float(np.sqrt(max(rest[moved].sum(), 0.0) / apart[moved].sum()))
+    left_over, distance = max(float(rest[moved].sum()), 0.0), float(apart[moved].sum())
+    residual = float(np.sqrt(max(left_over - rounding, 0.0) / distance))
     # Where the members agree, the child must agree with them as well.
     still = float((aa + cc - 2 * ac)[~moved].clip(min=0).sum())
-    if residual > RESIDUAL or still > RESIDUAL**2 * apart[moved].sum():
+    if left_over > RESIDUAL**2 * distance + MOST_ROUNDING * rounding or distance < LEAST_SIGNAL * rounding:
+        return None
+    if still > RESIDUAL**2 * distance + rounding:
         return None
     cosine = np.clip(ab[moved] / np.sqrt(aa[moved] * bb[moved]), -1, 1)
     angle = np.arccos(cosine)
