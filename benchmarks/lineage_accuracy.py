@@ -16,20 +16,22 @@ from rich.table import Table
 
 from benchmarks.lakes.truth import Truth, truth_path
 from benchmarks.scoring import PredictedEdge, Score, Share, score
-from graph_schema.fingerprint import Fingerprint
+from graph_schema.fingerprint import FINGERPRINT_VERSION, Fingerprint
 from ingest.discovery import discover
 from ingest.fingerprint.file import read_fingerprint, write_fingerprint
+from ingest.fingerprint.plan import BlockPlan
 from ingest.model_source import ModelSource
-from ingest.reading import read_model
+from ingest.reading import read_weights
 from lineage.calibration import Calibration
 from lineage.inference import Inference, infer
 
 CACHE = Path(".cache/fingerprints")
 
 
-def lake_fingerprints(lake: Path) -> dict[str, Fingerprint]:
-    """Fingerprint of every model of a lake that has full weights, by the model's name."""
-    folder = CACHE / lake.resolve().name
+def lake_fingerprints(lake: Path, plan: BlockPlan | None = None) -> dict[str, Fingerprint]:
+    """Fingerprint of every model of a lake that has weights, by the model's name; by the default plan or another."""
+    kept = "" if plan is None else f"-{plan.budget}-{plan.large_side}"
+    folder = CACHE / f"{lake.resolve().name}{kept}-f{FINGERPRINT_VERSION}"
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
     for source in discover([lake]):
@@ -38,11 +40,10 @@ def lake_fingerprints(lake: Path) -> dict[str, Fingerprint]:
             continue
         path = folder / (source.id.replace("/", "__") + ".fingerprint")
         if not path.is_file():
-            versions = read_model(source).versions
-            if not versions:
+            if not source.weights:
                 logging.warning("no weights: %s", source.id)
                 continue
-            write_fingerprint(path, versions[0].fingerprint)
+            write_fingerprint(path, read_weights(source.weights[0], name=source.id, plan=plan).fingerprint)
         found[source.id] = read_fingerprint(path)
     return found
 
@@ -76,11 +77,15 @@ def hidden_groups(named: dict[str, Fingerprint], inference: Inference) -> list[l
 
 
 def infer_lake(
-    lake: Path, *, calibration: Calibration | None = None, least_confidence: float = 0.0
+    lake: Path,
+    *,
+    calibration: Calibration | None = None,
+    least_confidence: float = 0.0,
+    plan: BlockPlan | None = None,
 ) -> tuple[Truth, list[PredictedEdge], Score]:
     """Infer a lake from its fingerprints alone, and score it."""
     truth = Truth.read(truth_path(lake))
-    named = lake_fingerprints(lake)
+    named = lake_fingerprints(lake, plan)
     unique = {item.version: item for item in named.values()}
     inference = infer(list(unique.values()), calibration=calibration, least_confidence=least_confidence)
     edges = predictions(named, inference)

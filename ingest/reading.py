@@ -15,6 +15,7 @@ from ingest.claims.configs import load_json, lora_scale
 from ingest.claims.documents import CARD_LIMIT, card_model, read_documents
 from ingest.claims.statements import Documentation, Statement, excerpt
 from ingest.fingerprint import take_fingerprint
+from ingest.fingerprint.plan import BlockPlan
 from ingest.limits import ReadingLimits
 from ingest.model_source import ModelSource, WeightSet
 from ingest.readers import open_tensors
@@ -164,7 +165,12 @@ def read_model(
 
 
 def read_weights(
-    weights: WeightSet, *, name: str, workers: int | None = None, progress: Progress | None = None
+    weights: WeightSet,
+    *,
+    name: str,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    plan: BlockPlan | None = None,
 ) -> VersionReading:
     """Read one set of weights in a single pass.
 
@@ -173,6 +179,8 @@ def read_weights(
     weights : WeightSet
     name : str
         The name of the model, for the Version's.
+    workers, progress, plan
+        Passed on to `ingest.fingerprint.take_fingerprint`.
 
     Raises
     ------
@@ -188,6 +196,7 @@ def read_weights(
             config=config,
             workers=workers,
             progress=progress,
+            plan=plan,
             kind="adapter" if kind is VersionKind.ADAPTER else "full",
             scale=lora_scale(adapter) if kind is VersionKind.ADAPTER else 1.0,
         )

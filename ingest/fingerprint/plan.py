@@ -27,7 +27,7 @@ DEFAULT_BUDGET = 4_000_000
 _LONGEST_ROW = 1 << 20
 _RECORD_BYTES = 320  # at most: a row of every column of the file, without names
 _WHOLE_SIDE = 256
-_LARGE_SIDE = 256
+LARGE_SIDE = 256
 _SMALL_SIDES = (64, 48, 32, 16, 8)
 _TALL = ((1024, 64), (1024, 32), (512, 32), (256, 16))
 _VECTORS = (1024, 256, 64, 16)
@@ -59,7 +59,9 @@ class BlockPlan:
     budget : int
         Bytes of the whole file.
     large_blocks : int
-        How many blocks of 256 x 256 at most.
+        How many large blocks at most.
+    large_side : int
+        Rows and columns of a large block; blocks of plans that differ share their smaller part.
 
     Examples
     --------
@@ -69,6 +71,7 @@ class BlockPlan:
 
     budget: int = DEFAULT_BUDGET
     large_blocks: int = 24
+    large_side: int = LARGE_SIDE
 
     def extents(self, tensors: Sequence[tuple[str, str, tuple[int, ...]]]) -> list[Extent]:
         """What to keep of each of the tensors, given as (role, dtype, shape), in their order.
@@ -81,7 +84,7 @@ class BlockPlan:
         left = self.budget - 4096 - records
         left = _keep_small(items, left, left // 2)
         large = [item for item in _large_candidates(items) if not item.rows][: self.large_blocks]
-        left = _keep(large, (_LARGE_SIDE, _LARGE_SIDE), left, reserve=left // 3)
+        left = _keep(large, (self.large_side, self.large_side), left, reserve=left // 3)
         tall = [item for item in items if item.is_embedding and not item.rows]
         left = _keep_all(tall, _TALL, left, reserve=left // 2)
         rest = [item for item in items if item.is_matrix and not item.rows]
@@ -148,7 +151,7 @@ def _large_candidates(items: Iterable[_Item]) -> list[_Item]:
             kinds.setdefault(f"{rank} {item.key}", []).append(item)
     if not kinds:
         for item in items:
-            if item.is_matrix and not item.is_embedding and min(item.height, item.width) >= _LARGE_SIDE // 4:
+            if item.is_matrix and not item.is_embedding and min(item.height, item.width) >= LARGE_SIDE // 4:
                 kinds.setdefault(item.key, []).append(item)
     queues = []
     for kind in sorted(kinds):
