@@ -1,0 +1,194 @@
+"""Adapters: the permutation moments are exact, and what was trained on a network fits that network alone."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from graph_schema.fingerprint import Fingerprint, TensorFingerprint
+from graph_schema.labels import Relation
+from lineage.adapters import LEAST_FIT, _mantel, adapter_fit, is_merged
+from lineage.inference import infer
+
+Weights = dict[str, NDArray[np.float64]]
+
+INPUTS, HIDDEN, OUTPUTS, RANK = 12, 96, 6, 4
+ROLE = "layers.0.mlp.up.weight"
+DOWN, UP = "layers.0.mlp.up.lora_A.weight", "layers.0.mlp.up.lora_B.weight"
+
+
+def record(role: str, values: NDArray[np.float64]) -> TensorFingerprint:
+    block = values.astype(np.float32)
+    return TensorFingerprint(
+        name=role,
+        role=role,
+        shape=block.shape,
+        dtype="F32",
+        content=f"{hash(block.tobytes()) & (1 << 256) - 1:064x}",
+        multiset="",
+        size=block.size,
+        zeros=0,
+        nonfinite=0,
+        mean=0.0,
+        variance=1.0,
+        skewness=0.0,
+        kurtosis=3.0,
+        minimum=float(block.min()),
+        maximum=float(block.max()),
+        l1=float(np.abs(block).sum()),
+        l2=float(np.linalg.norm(block)),
+        bf16_exact=0,
+        f16_exact=0,
+        mantissa_bits=23,
+        levels=block.shape[1],
+        rows=np.arange(block.shape[0]),
+        columns=np.arange(block.shape[1]),
+        block=block,
+        sketch=np.zeros((0, 0), np.float32),
+    )
+
+
+def version(name: str, weights: Weights, *, kind: str = "full", scale: float = 1.0) -> Fingerprint:
+    tensors = tuple(record(role, values) for role, values in sorted(weights.items()))
+    return Fingerprint(version=name, tensors=tensors, kind=kind, scale=scale)
+
+
+def forward(weights: Weights, middle: NDArray[np.float64], x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    first = np.tanh(x @ weights["in"].T)
+    second = np.tanh(first @ middle.T)
+    return [first, second, second @ weights["out"].T]
+
+
+class Adam:
+    """Adam with decoupled decay of weights, as models are trained in practice."""
+
+    def __init__(self, *, rate: float, decay: float = 0.0) -> None:
+        self.rate, self.decay, self.steps = rate, decay, 0
+        self.moments: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+
+    def step(self, weights: Weights, gradients: Weights) -> None:
+        self.steps += 1
+        for name, gradient in gradients.items():
+            first, second = self.moments.get(name, (np.zeros_like(gradient), np.zeros_like(gradient)))
+            first, second = 0.9 * first + 0.1 * gradient, 0.99 * second + 0.01 * gradient**2
+            self.moments[name] = first, second
+            move = first / (1 - 0.9**self.steps) / (np.sqrt(second / (1 - 0.99**self.steps)) + 1e-8)
+            weights[name] = (1 - self.rate * self.decay) * weights[name] - self.rate * move
+
+
+def trained(seed: int) -> Weights:
+    """A network of three matrices, trained to imitate a fixed random function."""
+    generator = np.random.default_rng(seed)
+    weights = {
+        "in": generator.standard_normal((HIDDEN, INPUTS)) / np.sqrt(INPUTS),
+        ROLE: generator.standard_normal((HIDDEN, HIDDEN)) / np.sqrt(HIDDEN),
+        "out": generator.standard_normal((OUTPUTS, HIDDEN)) / np.sqrt(HIDDEN),
+    }
+    task = np.random.default_rng(99).standard_normal((OUTPUTS, INPUTS))
+    adam = Adam(rate=0.01, decay=0.1)
+    for _ in range(1500):
+        x = generator.standard_normal((64, INPUTS))
+        first, second, y = forward(weights, weights[ROLE], x)
+        error = (y - np.sin(x @ task.T)) / len(x)
+        behind = (error @ weights["out"]) * (1 - second**2)
+        before = (behind @ weights[ROLE]) * (1 - first**2)
+        adam.step(weights, {"out": error.T @ second, ROLE: behind.T @ first, "in": before.T @ x})
+    return weights
+
+
+def adapted(base: Weights, seed: int) -> Weights:
+    """A LoRA on the middle matrix, trained on another function."""
+    generator = np.random.default_rng(seed)
+    factors = {DOWN: generator.standard_normal((RANK, HIDDEN)) / np.sqrt(HIDDEN), UP: np.zeros((HIDDEN, RANK))}
+    task = np.random.default_rng(7).standard_normal((OUTPUTS, INPUTS))
+    adam = Adam(rate=0.01)
+    for _ in range(500):
+        x = generator.standard_normal((64, INPUTS))
+        first, second, y = forward(base, base[ROLE] + factors[UP] @ factors[DOWN], x)
+        error = (y - np.cos(x @ task.T)) / len(x)
+        step = ((error @ base["out"]) * (1 - second**2)).T @ first
+        adam.step(factors, {UP: step @ factors[DOWN].T, DOWN: factors[UP].T @ step})
+    return factors
+
+
+@pytest.fixture(scope="module")
+def networks() -> list[Weights]:
+    return [trained(seed) for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def adapter(networks: list[Weights]) -> Weights:
+    return adapted(networks[0], 50)
+
+
+def models(networks: list[Weights]) -> list[Fingerprint]:
+    return [version(f"model{place}", {ROLE: item[ROLE]}) for place, item in enumerate(networks)]
+
+
+def test_the_moments_of_permutations_are_exact() -> None:
+    generator = np.random.default_rng(3)
+    sides = []
+    for _ in range(3):
+        pair = [generator.standard_normal((5, 5)) for _ in range(2)]
+        pair = [matrix + matrix.T for matrix in pair]
+        for matrix in pair:
+            np.fill_diagonal(matrix, 0.0)
+        sides.append((pair[0], pair[1]))
+    sums = []
+    for order in permutations(range(5)):
+        at = np.ix_(order, order)
+        sums.append(sum(float(np.vdot(one, two[at])) for one, two in sides))
+    excess, variance = _mantel(sides)
+    assert excess == pytest.approx(sums[0] - np.mean(sums))
+    assert variance == pytest.approx(np.var(sums))
+
+
+def test_an_adapter_fits_the_network_it_was_trained_on(networks: list[Weights], adapter: Weights) -> None:
+    item = version("adapter", adapter, kind="adapter")
+    own, *strangers = (adapter_fit(item, model).z for model in models(networks))
+    assert own > LEAST_FIT
+    assert max(strangers) < 4
+
+
+def test_units_in_another_order_fit_no_more(networks: list[Weights], adapter: Weights) -> None:
+    order = np.random.default_rng(1).permutation(HIDDEN)
+    moved = version("moved", {ROLE: networks[0][ROLE][np.ix_(order, order)]})
+    assert abs(adapter_fit(version("adapter", adapter, kind="adapter"), moved).z) < 4
+
+
+def test_its_family_is_named_and_a_stranger_is_not(networks: list[Weights], adapter: Weights) -> None:
+    item = version("adapter", adapter, kind="adapter")
+    found = infer([item, *models(networks)])
+    (edge,) = found.derivations
+    assert (edge.child, edge.parents[0].id, edge.relation) == ("adapter", "model0", Relation.ADAPTED_FROM)
+    alone = infer([item, *models(networks)[1:]])
+    assert alone.derivations == ()
+    assert [(doubt.version, doubt.likeliest) for doubt in alone.abstentions] == [("adapter", None)]
+
+
+def test_an_adapter_without_any_model_of_its_shape_says_so(adapter: Weights) -> None:
+    found = infer([version("adapter", adapter, kind="adapter"), version("other", {ROLE: np.eye(20)})])
+    assert found.derivations == ()
+    assert "no model of the lake has the matrices" in found.abstentions[0].reason
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_a_merged_adapter_is_recognised(networks: list[Weights], adapter: Weights, scale: float) -> None:
+    item = version("adapter", adapter, kind="adapter", scale=scale)
+    product = adapter[UP] @ adapter[DOWN]
+    base, other = models(networks)[:2]
+    merged = version("merged", {ROLE: networks[0][ROLE] + scale * product})
+    assert is_merged(item, base, merged)
+    assert not is_merged(item, merged, base)
+    assert not is_merged(item, other, merged)
+    found = infer([item, base, merged])
+    assert {(edge.child, edge.parents[0].id) for edge in found.derivations if edge.child == "adapter"} == {
+        ("adapter", "model0")
+    }
+
+
+def test_an_adapter_that_learned_nothing_fits_nothing(networks: list[Weights], adapter: Weights) -> None:
+    untrained = version("adapter", {role: np.zeros_like(values) for role, values in adapter.items()}, kind="adapter")
+    assert adapter_fit(untrained, models(networks)[0]).z == 0.0
+    assert not is_merged(untrained, *models(networks)[:2])

@@ -1,0 +1,136 @@
+"""What speaks for a direction, what shape a tree has, and who is not there."""
+
+import importlib.util
+import math
+from collections.abc import Callable
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph_schema.fingerprint import Fingerprint
+from graph_schema.identity import IMPLIED_PREFIX
+from lineage.alignment import tensor_pairs
+from lineage.direction import growth, row_growth
+from lineage.hidden_parents import hidden_parents
+from lineage.inference import infer
+from lineage.measured_roles import measured_roles
+from lineage.nearness import nearest_relatives
+from lineage.relatedness import kinship
+from lineage.rules.expansion import repeats_layers
+from lineage.spanning_tree import shape_prior
+
+_spec = importlib.util.spec_from_file_location("networks", Path(__file__).with_name("networks.py"))
+assert _spec is not None
+assert _spec.loader is not None
+networks = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(networks)
+network, trained = networks.network, networks.trained
+
+Take = Callable[[dict[str, np.ndarray]], Fingerprint]
+
+
+@pytest.fixture(scope="module")
+def root() -> dict[str, np.ndarray]:
+    return network(0)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.02])
+def test_rows_that_moved_more_grew_more_whatever_the_decay(
+    taken: Take, root: dict[str, np.ndarray], decay: float
+) -> None:
+    child = {name: (1 - decay) * values for name, values in trained(root, 1).items()}
+    pairs = tuple(tensor_pairs(taken(root), taken(child)))
+    rows = row_growth(pairs)
+    assert rows is not None
+    assert rows.value - 2 * rows.error > 0
+    back = row_growth([pair.swapped() for pair in pairs])
+    assert back is not None
+    assert back.value == pytest.approx(-rows.value)
+
+
+def test_siblings_as_far_from_their_parent_do_not_grow(taken: Take, root: dict[str, np.ndarray]) -> None:
+    pairs = tuple(tensor_pairs(taken(trained(root, 1)), taken(trained(root, 2))))
+    for reading in (growth(pairs), row_growth(pairs)):
+        assert reading is not None
+        assert abs(reading.value) < 0.15
+        assert reading.error < 0.15
+
+
+def test_a_parent_that_is_missing_is_implied(taken: Take, root: dict[str, np.ndarray]) -> None:
+    one, two = taken(trained(root, 1)), taken(trained(root, 2))
+    found = infer([one, two])
+    (hidden,) = found.implied
+    assert hidden.id.startswith(IMPLIED_PREFIX)
+    assert hidden.children == tuple(sorted([one.version, two.version]))
+    assert {(item.child, item.parents[0].id) for item in found.derivations} == {
+        (one.version, hidden.id),
+        (two.version, hidden.id),
+    }
+    assert infer([one, two, taken(root)]).implied == ()
+
+
+def test_a_hidden_parent_takes_the_place_below_what_is_above() -> None:
+    (hidden,) = hidden_parents([(5, 1), (1, 2), (1, 3), (3, 4)], [False, True, True, False])
+    assert hidden.children == (1, 2, 3)
+    assert hidden.above == 5
+
+
+def _orders(edges: list[tuple[int, int]], root: int, size: int) -> int:
+    """In how many orders a tree can grow from a root, counted one by one."""
+    around = {node: {b if a == node else a for a, b in edges if node in (a, b)} for node in range(size)}
+    count = 0
+    for order in permutations([node for node in range(size) if node != root]):
+        seen = {root}
+        for node in order:
+            if not around[node] & seen:
+                break
+            seen.add(node)
+        else:
+            count += 1
+    return count
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=5))
+def test_the_prior_of_a_shape_counts_the_orders_of_growth(choices: list[int]) -> None:
+    edges = [(choice % (child + 1), child + 1) for child, choice in enumerate(choices)]
+    size = len(edges) + 1
+    counts = {node: _orders(edges, node, size) for node in range(size)}
+    most = max(counts.values())
+    for node, value in shape_prior(edges).items():
+        assert value == pytest.approx(math.log(counts[node] / most))
+
+
+def test_kinship_is_a_matter_of_two_versions_alone(taken: Take, root: dict[str, np.ndarray]) -> None:
+    lake = [taken(root), taken(network(1)), taken(trained(root, 2)), taken(network(3, layers=2)), taken(network(4))]
+    whole = kinship(lake)
+    for one in range(len(lake)):
+        for two in range(one):
+            pair = kinship([lake[two], lake[one]])
+            assert pair.kindred[0, 1] == whole.kindred[two, one] == whole.kindred[one, two]
+            assert pair.strongest[0, 1] == pytest.approx(whole.strongest[two, one], abs=1e-4)
+    new = np.array([False, False, True, False, True])
+    partly = kinship(lake, new)
+    asked = new[:, None] | new[None, :]
+    np.testing.assert_array_equal(partly.kindred[asked], whole.kindred[asked])
+    assert not partly.kindred[~asked].any()
+
+
+def test_the_nearest_come_first(taken: Take, root: dict[str, np.ndarray]) -> None:
+    lake = [taken(item) for item in (root, trained(root, 1, step=0.001), trained(root, 2, step=0.01))]
+    roles = measured_roles(lake)
+    assert nearest_relatives(lake, roles) == [[1, 2], [0, 2], [0, 1]]
+    assert nearest_relatives(lake, roles, count=1) == [[1], [0], [0]]
+
+
+def test_layers_that_were_repeated_show(taken: Take, root: dict[str, np.ndarray]) -> None:
+    grown = dict(root)
+    for name, values in root.items():
+        if ".layers.2." in name:
+            grown[name.replace(".layers.2.", ".layers.3.")] = values
+    assert repeats_layers(taken(grown))
+    assert repeats_layers(taken(trained(grown, 5)))
+    assert not repeats_layers(taken(root))

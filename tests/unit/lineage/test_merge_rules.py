@@ -1,0 +1,72 @@
+"""Merges: formulas are found through the rounding of 16 bits, and what only looks like one is not."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lineage.rules.elementwise import elementwise_fit
+from lineage.rules.merging import affine_fit
+from lineage.rules.quantization import to_bf16
+
+SIZE = 4000
+
+
+def relatives(seed: int, count: int = 4, step: float = 0.2) -> np.ndarray:
+    """Versions some steps away from a common base, the base last."""
+    generator = np.random.default_rng(seed)
+    base = generator.standard_normal(SIZE)
+    return np.stack([*(base + step * generator.standard_normal(SIZE) for _ in range(count)), base])
+
+
+def rounding(values: np.ndarray) -> float:
+    _, exponents = np.frexp(values)
+    return float(np.square(np.ldexp(1.0, exponents - 8)).sum() / 12)
+
+
+@given(seed=st.integers(0, 1000), weight=st.floats(0.1, 0.9))
+def test_a_mean_stored_in_16_bits_is_found_with_its_weights(seed: int, weight: float) -> None:
+    others = to_bf16(relatives(seed))
+    child = to_bf16(weight * others[0] + (1 - weight) * others[2])
+    fit = affine_fit(child, others, rounding=rounding(child))
+    assert fit is not None
+    assert dict(zip(fit.members, fit.weights, strict=True)) == pytest.approx({0: weight, 2: 1 - weight}, abs=0.01)
+
+
+@given(seed=st.integers(0, 1000))
+def test_a_trained_version_in_16_bits_is_no_mean(seed: int) -> None:
+    others = to_bf16(relatives(seed))
+    child = to_bf16(others[0] + 0.1 * np.random.default_rng(seed + 5000).standard_normal(SIZE))
+    assert affine_fit(child, others, rounding=rounding(child)) is None
+
+
+@given(seed=st.integers(0, 1000))
+def test_a_copy_that_differs_by_rounding_alone_is_no_mean(seed: int) -> None:
+    others = relatives(seed)
+    child = to_bf16(others[0])
+    assert affine_fit(child, others, rounding=rounding(child)) is None
+
+
+def segments(parts: int) -> list[slice]:
+    return [slice(SIZE * part // parts, SIZE * (part + 1) // parts) for part in range(parts)]
+
+
+def test_values_chosen_one_by_one_are_found() -> None:
+    *tuned, base = relatives(1, 2)
+    choice = np.random.default_rng(2).integers(0, 4, SIZE)
+    child = np.choose(choice, [base, *tuned, (tuned[0] + tuned[1]) / 2])
+    fit = elementwise_fit(child, np.stack([*tuned, base]), segments(4))
+    assert fit is not None
+    assert (fit.base, set(fit.members)) == (2, {0, 1})
+
+
+def test_frozen_tensors_make_no_choice() -> None:
+    *tuned, base = relatives(3, 3)
+    parts = segments(4)
+    child, near = tuned[0], tuned[1].copy()
+    for part in parts[:2]:  # one relative is the child's in half of the tensors, another in the other half
+        near[part] = child[part]
+    far = tuned[2].copy()
+    for part in parts[2:]:
+        far[part] = child[part]
+    assert elementwise_fit(child, np.stack([near, far, base]), parts) is None
