@@ -191,6 +191,8 @@ def read_weights(
     adapter = _json(weights.adapter_config)
     kind = _kind(weights)
     with open_tensors(weights.files) as source:
+        if source.model_type and not config.get("model_type"):
+            config = {**config, "model_type": source.model_type}
         fingerprint = take_fingerprint(
             source,
             config=config,

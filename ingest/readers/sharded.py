@@ -31,7 +31,7 @@ class JoinedSource:
 
     def __init__(self, sources: Sequence[TensorSource], *, location: str) -> None:
         self._sources = tuple(sources)
-        self.format = self._sources[0].format
+        self.format, self.model_type = self._sources[0].format, self._sources[0].model_type
         self.location = location
         self._home: dict[str, TensorSource] = {}
         infos: list[TensorInfo] = []

@@ -35,6 +35,8 @@ class StridedSource:
         If a tensor has more values than its storage: an expanded view costs nothing to write and ages to read.
     """
 
+    model_type = ""
+
     def __init__(
         self, tensors: Mapping[str, StridedTensor], storages: Mapping[str, Blob], *, owner: Blob, format: str
     ) -> None:
