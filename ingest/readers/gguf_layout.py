@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from ingest.readers.axis_order import ReadFlat, read_half_split, read_regrouped, read_transposed
 
 PAIRED = frozenset(
-    ("arcee", "arctic", "bailingmoe", "chameleon", "deci", "deepseek", "granite", "granitehybrid", "granitemoe")
-    + ("internlm2", "llama", "llama-embed", "minicpm", "mistral3", "olmo", "smollm3")
+    [
+        *("arcee", "arctic", "bailingmoe", "chameleon", "deci", "deepseek", "granite", "granitehybrid", "granitemoe"),
+        *("internlm2", "llama", "llama-embed", "minicpm", "mistral3", "olmo", "smollm3"),
+    ]
 )
 """Architectures whose converter pairs the rows of query and key; see `LlamaModel.permute` and its subclasses there."""
 
