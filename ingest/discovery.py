@@ -12,6 +12,7 @@ from pathlib import Path
 from graph_schema.errors import EmptyLakeError, ModelLakeError, NameConflictError, PathNotFoundError
 from graph_schema.identity import clean_name
 from ingest.archive_walk import archive_name, expand, is_archive
+from ingest.archives import close_archives
 from ingest.grouping import DOCUMENTS, group
 from ingest.model_source import ModelSource, Rejected
 from ingest.readers.sharded import INDEX_SUFFIX, shard_key
@@ -101,6 +102,7 @@ def _grouped(files: Sequence[StoredFile], root: Path) -> Iterator[ModelSource | 
             else:
                 members.append(item)
         inside = list(group(members, root))
+        close_archives()
         # An archive that holds one model is that model, wherever in the archive it lies.
         prefix = clean_name(archive_name(archive.name))
         yield from [replace(inside[0], id=prefix)] if len(inside) == 1 else inside
