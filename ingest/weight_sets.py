@@ -13,7 +13,19 @@ from ingest.readers.onnx_file import is_external_data
 from ingest.readers.sharded import INDEX_SUFFIX, read_index, shard_key
 from ingest.stored_file import StoredFile
 
-WEIGHT_SUFFIXES = (".safetensors", ".gguf", ".pt", ".pth", ".ckpt", ".bin", ".npz", ".npy", ".onnx")
+WEIGHT_SUFFIXES = (
+    ".safetensors",
+    ".gguf",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".bin",
+    ".npz",
+    ".npy",
+    ".onnx",
+    ".msgpack",
+    ".keras",
+)
 """Files so named are reported when no reader knows them, instead of being passed over."""
 
 DOCUMENT_SUFFIXES = frozenset(
@@ -46,8 +58,6 @@ DOCUMENT_SUFFIXES = frozenset(
         ".ipynb",
         ".model",
         ".tiktoken",
-        ".msgpack",
-        ".h5",
         ".tflite",
         ".ot",
         ".mlmodel",
