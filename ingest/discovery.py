@@ -15,7 +15,7 @@ from ingest.archive_walk import archive_name, expand, is_archive
 from ingest.archives import close_archives
 from ingest.grouping import DOCUMENTS, group
 from ingest.model_source import ModelSource, Rejected
-from ingest.readers.sharded import INDEX_SUFFIX, shard_key
+from ingest.readers.sharded import index_family, shard_key
 from ingest.stored_file import StoredFile
 from ingest.walk import stored_file, walk
 
@@ -119,7 +119,7 @@ def _discover_file(path: Path, target: Path) -> Iterator[ModelSource | Rejected]
         return
     files = [chosen]
     for item in walk_flat(folder, _boundary(folder)):
-        index = chosen.base.endswith(INDEX_SUFFIX)
+        index = index_family(chosen.base) is not None
         same = (shard_key(item.base) or ("",))[0] == (shard_key(chosen.base) or (chosen.base,))[0]
         if item.base != chosen.base and (item.base in DOCUMENTS or same or index):
             files.append(item)

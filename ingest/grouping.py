@@ -12,7 +12,7 @@ from graph_schema.errors import ModelLakeError
 from graph_schema.identity import clean_name
 from ingest.model_source import ModelSource, WeightSet
 from ingest.readers.registry import sniff_file
-from ingest.readers.sharded import INDEX_SUFFIX
+from ingest.readers.sharded import index_family
 from ingest.stored_file import StoredFile
 from ingest.weight_sets import (
     CANONICAL,
@@ -99,7 +99,7 @@ def _sets(items: Sequence[StoredFile]) -> tuple[WeightSet, ...]:
             formats[item.base] = known
         if known or suffix in WEIGHT_SUFFIXES:
             weights.append(item)
-    indexes = [item for item in items if item.base.endswith(INDEX_SUFFIX)]
+    indexes = [item for item in items if index_family(item.base)]
     taken = {item.base for item in (*weights, *indexes)}
     return weight_sets(weights, indexes, formats, [item for item in items if item.base not in taken])
 

@@ -178,7 +178,7 @@ def read_weights(
     ----------
     weights : WeightSet
     name : str
-        The name of the model, for the Version's.
+        The name of the model, for the Version's; a component's is put behind it.
     workers, progress, plan
         Passed on to `ingest.fingerprint.take_fingerprint`.
 
@@ -202,7 +202,8 @@ def read_weights(
             kind="adapter" if kind is VersionKind.ADAPTER else "full",
             scale=lora_scale(adapter) if kind is VersionKind.ADAPTER else 1.0,
         )
-        version = _version(source, fingerprint, config, name=name, kind=kind)
+        shown = f"{name}/{weights.component}" if kind is VersionKind.COMPONENT else name
+        version = _version(source, fingerprint, config, name=shown, kind=kind)
     return VersionReading(
         version=version,
         fingerprint=fingerprint,
@@ -234,8 +235,10 @@ def _version(
     sizes: Counter[str] = Counter()
     for info in source.tensors:
         sizes[info.dtype] += info.size
-    stated = config.get("architectures")
-    architecture = next((item for item in stated if isinstance(item, str)), "") if isinstance(stated, list) else ""
+    listed = config.get("architectures")
+    # Components of diffusers' pipelines state one class, not a list.
+    stated = [*(listed if isinstance(listed, list) else []), config.get("_class_name")]
+    architecture = next((item for item in stated if isinstance(item, str)), "")
     return Version(
         id=fingerprint.version,
         name=name,

@@ -11,7 +11,7 @@ from graph_schema.errors import FormatError, UnsupportedFormatError
 from ingest.blobs import Blob, read_bytes
 from ingest.readers import flax_file, gguf_file, keras_file, numpy_files, onnx_file, safetensors, torch_files
 from ingest.readers.framework_names import flax_tensor
-from ingest.readers.sharded import INDEX_SUFFIX, JoinedSource, check_against_index, read_index, shard_key
+from ingest.readers.sharded import JoinedSource, check_against_index, index_family, read_index, shard_key
 from ingest.stored_file import StoredFile
 from ingest.tensors import TensorSource
 from ingest.zip_members import zip_directory
@@ -138,8 +138,8 @@ def open_tensors(files: Sequence[StoredFile]) -> TensorSource:
     Parameters
     ----------
     files : sequence of StoredFile
-        At least one. An index (`*.index.json`) among them says which shards belong; without one, all files do, and
-        numbered ones must be complete.
+        At least one. An index (`*.index.json`, `*.index.fp16.json`) among them says which shards belong; without one,
+        all files do, and numbered ones must be complete.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def open_tensors(files: Sequence[StoredFile]) -> TensorSource:
     """
     if not files:
         raise FormatError("no files to read weights from")
-    index = next((item for item in files if item.base.endswith(INDEX_SUFFIX)), None)
+    index = next((item for item in files if index_family(item.base)), None)
     shards = [item for item in files if item is not index]
     if len(shards) > 1 and any(onnx_file.is_external_data(item.base, shards[0].base) for item in shards[1:]):
         return _open_onnx(shards[0], shards[1:])
