@@ -58,8 +58,8 @@ class Version:
     id : str
         `graph_schema.identity.version_id` of the weights, or `ghost:NAME` for one that is absent.
     name : str
-        The name of the model that has it, for people, with the component behind it where it is one of a pipeline; the
-        first in the alphabet where several have it.
+        The name of the model that has it, for people, with the component behind it where it is one of a pipeline, and
+        `@COMMIT` where it is an earlier state; the first in the alphabet where several have it.
     kind : VersionKind
         Full weights, a separate adapter, a component of a pipeline, or a ghost.
     architecture : str, optional

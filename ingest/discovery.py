@@ -13,6 +13,8 @@ from graph_schema.errors import EmptyLakeError, ModelLakeError, NameConflictErro
 from graph_schema.identity import clean_name
 from ingest.archive_walk import archive_name, expand, is_archive
 from ingest.archives import close_archives
+from ingest.git_history import with_history
+from ingest.git_repository import GitRepository
 from ingest.grouping import DOCUMENTS, group
 from ingest.model_source import ModelSource, Rejected
 from ingest.readers.sharded import index_family, shard_key
@@ -81,12 +83,33 @@ def _discover_one(path: Path) -> Iterator[ModelSource | Rejected]:
         yield from _discover_file(path, root)
         return
     files: list[StoredFile] = []
-    for item in walk(root, boundary=_boundary(root)):
+    repositories: list[GitRepository] = []
+    boundary = _boundary(root)
+    for item in walk(root, boundary=boundary):
+        if isinstance(item, Rejected):
+            yield item
+        elif isinstance(item, GitRepository):
+            repositories.append(item)
+        else:
+            files.append(item)
+    found = _grouped(files, root)
+    yield from _with_histories(found, repositories, root, boundary) if repositories else found
+
+
+def _with_histories(
+    found: Iterator[ModelSource | Rejected], repositories: Sequence[GitRepository], root: Path, boundary: Path
+) -> Iterator[ModelSource | Rejected]:
+    models: list[ModelSource] = []
+    for item in found:
         if isinstance(item, Rejected):
             yield item
         else:
-            files.append(item)
-    yield from _grouped(files, root)
+            models.append(item)
+    for repository in repositories:
+        joined = list(with_history(models, repository, root=root, boundary=boundary))
+        yield from (item for item in joined if isinstance(item, Rejected))
+        models = [item for item in joined if isinstance(item, ModelSource)]
+    yield from sorted(models, key=lambda source: (source.id, source.location))
 
 
 def _grouped(files: Sequence[StoredFile], root: Path) -> Iterator[ModelSource | Rejected]:

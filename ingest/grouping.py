@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from graph_schema.errors import ModelLakeError
@@ -105,6 +106,16 @@ def _sets(items: Sequence[StoredFile]) -> tuple[WeightSet, ...]:
 
 
 def _format(item: StoredFile) -> str:
+    # An object of a repository is the same in every state that has it.
+    return _format_of_object(replace(item, name=item.base)) if item.object_id else _read_format(item)
+
+
+@lru_cache(maxsize=4096)
+def _format_of_object(item: StoredFile) -> str:
+    return _read_format(item)
+
+
+def _read_format(item: StoredFile) -> str:
     try:
         known = sniff_file(item)
     except ModelLakeError:

@@ -239,7 +239,10 @@ def _rows(store: Store, reading: ModelReading) -> Rows:
     records: list[Record] = [reading.model, *(_joined(store, item.version) for item in reading.versions)]
     edges = []
     for item in reading.versions:
-        properties: dict[str, Value] = {"path": item.path} if item.path else {}
+        found: dict[str, Value] = {"path": item.path or None, "revision": item.revision}
+        if item.commit is not None:
+            found |= {"position": item.commit.position, "created_at": item.commit.time, "author": item.commit.author}
+        properties = {name: value for name, value in found.items() if value is not None}
         edges.append(
             Edge(
                 relation=Relation.HAS_VERSION,
@@ -248,7 +251,9 @@ def _rows(store: Store, reading: ModelReading) -> Rows:
                 properties=properties,
             )
         )
-    subjects = [item.version for item in reading.versions if item.version.kind is not VersionKind.COMPONENT]
+    subjects = [
+        item.version for item in reading.versions if item.version.kind is not VersionKind.COMPONENT and not item.earlier
+    ]
     declared = declared_rows(reading.model, subjects, reading.claims, resolver(store))
     return Rows.of(records, edges) + declared
 

@@ -123,10 +123,11 @@ class Lake:
             If several versions have.
         """
         found = self.find(name, limit=50)
-        exact = [node for node in found if name in (node.id, node.name, *node.models)]
+        exact = [node for node in found if name in (node.id, node.name)]
+        held = [node for node in found if name in node.models]
         last = [node for node in found if name in {model.rsplit("/", 1)[-1] for model in (node.name, *node.models)}]
         begun = [node for node in found if len(name) >= 6 and node.id.startswith(name)]
-        for matches in (exact, last, begun):
+        for matches in (exact, held, last, begun):
             if len(matches) == 1:
                 return matches[0]
             if matches:
