@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +20,7 @@ from modellake.settings import Settings
 if TYPE_CHECKING:
     from modellake.inferring import InferSummary
     from modellake.ingestion import IngestProgress, IngestSummary
+    from modellake.watching import Arrival
 
 WHOLE = 100_000
 
@@ -89,6 +92,22 @@ class Lake:
             # Workers get ready while the store does.
             pool.start()
             return ingest(self._store, self.settings, found, workers=workers, pool=pool, progress=progress)
+
+    def watch(
+        self,
+        paths: Sequence[Path | str],
+        *,
+        settle: float = 5.0,
+        isolated: bool = True,
+        stop: Event | None = None,
+    ) -> Iterator[Arrival]:
+        """Read models into the store as they arrive, see `modellake.watching.watch`."""
+        from ingest.isolation import WorkerPool
+        from modellake.watching import watch
+
+        found = [Path(path) for path in paths]
+        with WorkerPool(1, self.settings.limits) if isolated else nullcontext() as pool:
+            yield from watch(self._store, self.settings, found, settle=settle, pool=pool, stop=stop)
 
     def infer(
         self,

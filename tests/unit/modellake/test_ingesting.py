@@ -232,3 +232,8 @@ def test_the_states_of_a_repository_are_versions_in_order(data, lake):
     assert data.resolve("org/model").name == "org/model"
     assert {edge.child for edge in data.whole_lineage().edges} == {data.resolve("org/model").id}
     assert data.ingest([lake], isolated=False).unchanged == ["org/model"]
+    before = data.resolve("org/model").id
+    commit(folder, 4)
+    assert data.ingest([lake], isolated=False).models == ["org/model"]
+    assert data.resolve("org/model").id != before
+    assert data.resolve(before).name.startswith("org/model@")
