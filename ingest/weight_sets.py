@@ -14,17 +14,8 @@ from ingest.readers.sharded import index_family, read_index, shard_key
 from ingest.stored_file import StoredFile
 
 WEIGHT_SUFFIXES = (
-    ".safetensors",
-    ".gguf",
-    ".pt",
-    ".pth",
-    ".ckpt",
-    ".bin",
-    ".npz",
-    ".npy",
-    ".onnx",
-    ".msgpack",
-    ".keras",
+    *(".safetensors", ".gguf", ".pt", ".pth", ".ckpt", ".bin", ".npz", ".npy", ".onnx"),
+    *(".msgpack", ".keras", ".tflite"),
 )
 """Files so named are reported when no reader knows them, instead of being passed over."""
 
@@ -58,7 +49,6 @@ DOCUMENT_SUFFIXES = frozenset(
         ".ipynb",
         ".model",
         ".tiktoken",
-        ".tflite",
         ".ot",
         ".mlmodel",
         ".sh",

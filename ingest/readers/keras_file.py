@@ -182,18 +182,14 @@ def _as_stored(values: NDArray[Any], dtype: np.dtype[np.generic]) -> NDArray[np.
 
 
 def _datasets(file: Any, where: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Path and dataset of every dataset below the root; groups that are linked twice are walked once."""
+    """Path and dataset of every dataset below the root; what is linked twice is met once."""
     import h5py
 
     pending: list[tuple[tuple[str, ...], Any]] = [((), file)]
-    walked: set[object] = set()
+    walked: set[object] = {h5py.h5o.get_info(file.id).addr}
     count = 0
     while pending:
         path, group = pending.pop()
-        address = h5py.h5o.get_info(group.id).addr
-        if address in walked:
-            continue
-        walked.add(address)
         for name in sorted(group.keys()):
             count += 1
             if count > OBJECTS_LIMIT or len(path) > DEPTH_LIMIT:
@@ -203,6 +199,10 @@ def _datasets(file: Any, where: str) -> Iterator[tuple[tuple[str, ...], Any]]:
                     "links to another place or file", where=f"{where}: {'/'.join((*path, name))[:120]}"
                 )
             item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in walked:
+                continue
+            walked.add(address)
             if isinstance(item, h5py.Group):
                 pending.append(((*path, name), item))
             elif isinstance(item, h5py.Dataset):

@@ -9,7 +9,16 @@ from typing import Self
 
 from graph_schema.errors import FormatError, UnsupportedFormatError
 from ingest.blobs import Blob, read_bytes
-from ingest.readers import flax_file, gguf_file, keras_file, numpy_files, onnx_file, safetensors, torch_files
+from ingest.readers import (
+    flax_file,
+    gguf_file,
+    keras_file,
+    numpy_files,
+    onnx_file,
+    safetensors,
+    tflite_file,
+    torch_files,
+)
 from ingest.readers.framework_names import flax_tensor
 from ingest.readers.sharded import JoinedSource, check_against_index, index_family, read_index, shard_key
 from ingest.stored_file import StoredFile
@@ -68,6 +77,7 @@ FORMATS: tuple[Format, ...] = (
     Format(name="torch", matches=lambda head: torch_files.is_pickle(head.start), open=torch_files.open_torch_legacy),
     Format(name="numpy", matches=lambda head: head.start.startswith(numpy_files.MAGIC), open=numpy_files.open_npy),
     Format(name="onnx", matches=lambda head: onnx_file.looks_like(head.start), open=onnx_file.OnnxSource),
+    Format(name="tflite", matches=lambda head: tflite_file.looks_like(head.start), open=tflite_file.open_tflite),
     Format(name="keras", matches=lambda head: keras_file.looks_like(head.start), open=keras_file.KerasSource),
     Format(name="keras", matches=lambda head: keras_file.is_keras(head.members), open=keras_file.open_keras_zip),
     Format(name="flax", matches=lambda head: flax_file.looks_like(head.start), open=flax_file.open_flax),
