@@ -11,9 +11,11 @@ from ingest.archives import list_members
 from ingest.model_source import Rejected
 from ingest.readers.registry import sniff_file
 from ingest.stored_file import StoredFile
+from ingest.weight_sets import WEIGHT_SUFFIXES
 
 _COMPRESSED = (".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 SUFFIXES = (".zip", ".whl", ".tar", ".tgz", ".tbz2", ".txz", ".nemo", *_COMPRESSED)
+_WORTH_UNPACKING = (*WEIGHT_SUFFIXES, *SUFFIXES, ".h5")
 _MEMBERS_LIMIT = 100_000
 
 
@@ -50,7 +52,7 @@ def expand(archive: StoredFile) -> Iterator[StoredFile | Rejected]:
     ------
     StoredFile or Rejected
         Members named as if they lay outside the archive are rejected, and so is an archive that is damaged or nested
-        too deeply.
+        too deeply. One that is compressed as a whole is passed over unless a member is named like weights.
     """
     try:
         stamp = (archive.mtime_ns, archive.inode)
@@ -59,6 +61,8 @@ def expand(archive: StoredFile) -> Iterator[StoredFile | Rejected]:
             raise UnsafeFileError("has too many members", where=archive.name)
     except ModelLakeError as error:
         yield Rejected(location=archive.name, error=error)
+        return
+    if listing.packed and not any(name.lower().endswith(_WORTH_UNPACKING) for name in listing.sizes):
         return
     if listing.refused:
         member, kind = listing.refused[0]

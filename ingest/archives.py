@@ -10,7 +10,7 @@ from pathlib import Path
 from graph_schema.errors import FormatError, UnsafeFileError
 from ingest.blobs import Blob, FileBlob, read_bytes
 from ingest.tar_members import BLOCK, TarDirectory, looks_like_tar, open_tar_member, tar_directory
-from ingest.unpacking import unpacked
+from ingest.unpacking import ForwardBlob, is_compressed, unpacked
 from ingest.zip_members import open_zip_member, zip_directory
 
 NESTING_LIMIT = 3
@@ -27,18 +27,20 @@ class Listing:
         Bytes of each member by its name.
     refused : tuple of (name, kind)
         Members that are no regular files, such as links.
+    packed : bool
+        Whether it is compressed as a whole, so that opening any member unpacks it all.
     """
 
     sizes: Mapping[str, int]
     refused: tuple[tuple[str, str], ...] = ()
+    packed: bool = False
 
 
 def list_members(path: Path, members: tuple[str, ...], *, stamp: tuple[int, int], name: str) -> Listing:
     """The members of an archive on disk, or of one within it; arguments and errors as of `open_nested`."""
     if len(members) >= NESTING_LIMIT - 1:
         raise UnsafeFileError("has archives within archives", where=name)
-    archive = _archive(path, members, stamp)
-    return Listing(sizes={name: size for name, (size, _) in archive.members.items()}, refused=archive.refused)
+    return _listing(path, members, stamp)
 
 
 def open_nested(path: Path, members: tuple[str, ...], *, stamp: tuple[int, int], name: str) -> Blob:
@@ -72,20 +74,43 @@ def close_archives() -> None:
     _archive.cache_clear()
 
 
+@lru_cache(maxsize=32)
+def _listing(path: Path, members: tuple[str, ...], stamp: tuple[int, int]) -> Listing:
+    blob = _opened(path, members, stamp)
+    try:
+        if not is_compressed(blob):
+            archive = _Archive(blob)
+            return Listing(sizes={name: size for name, (size, _) in archive.members.items()}, refused=archive.refused)
+        # Listed on the way: a data set of pictures is not unpacked to find that it is no model.
+        forward = ForwardBlob(blob)
+        if not looks_like_tar(read_bytes(forward, 0, BLOCK)):
+            raise FormatError("is compressed, but no tar file", where=blob.name)
+        found = tar_directory(forward)
+        forward.finish()
+        sizes = {name: item.size for name, item in found.members.items()}
+        return Listing(sizes=sizes, refused=found.refused, packed=True)
+    finally:
+        blob.close()
+
+
+def _opened(path: Path, members: tuple[str, ...], stamp: tuple[int, int]) -> Blob:
+    if not members:
+        return FileBlob(path)
+    return _archive(path, members[:-1], stamp).open(members[-1], f"{path.name}/{'/'.join(members)}")
+
+
 @lru_cache(maxsize=4)
 def _archive(path: Path, members: tuple[str, ...], stamp: tuple[int, int]) -> _Archive:
     # Kept open for a while: a compressed archive would be unpacked again for each of its files.
-    if not members:
-        return _Archive(FileBlob(path))
-    name = f"{path.name}/{'/'.join(members)}"
-    return _Archive(_archive(path, members[:-1], stamp).open(members[-1], name))
+    blob = _opened(path, members, stamp)
+    return _Archive(unpacked(blob) if is_compressed(blob) else blob)
 
 
 class _Archive:
     """An open archive; its blob is shared by the readers of its members and closes when the last of them is gone."""
 
     def __init__(self, blob: Blob) -> None:
-        self._blob = _Shared(unpacked(blob))
+        self._blob = _Shared(blob)
 
     @cached_property
     def members(self) -> Mapping[str, tuple[int, Callable[..., Blob]]]:

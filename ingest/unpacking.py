@@ -17,6 +17,9 @@ from graph_schema.errors import FormatError, MissingDependencyError, ResourceErr
 from ingest.blobs import Blob, FileBlob, read_bytes
 from ingest.zip_members import RATIO_LIMIT, UNPACKED_LIMIT, BlobStream
 
+PACKED_LIMIT = 16 << 30
+"""Largest compressed file that is unpacked, in bytes: it is gone through once to be listed, and once to be read."""
+
 _STEP = 1 << 20
 _XZ_MEMORY = 128 << 20
 """Bytes of memory that unpacking xz may take; its highest preset takes 65 MiB."""
@@ -35,8 +38,27 @@ def compression(start: bytes) -> str:
     return next((name for magic, name in _MAGIC if start.startswith(magic)), "")
 
 
+def is_compressed(blob: Blob) -> bool:
+    """Whether a file is compressed as a whole."""
+    return bool(compression(read_bytes(blob, 0, min(blob.size, 8))))
+
+
 def unpacked(blob: Blob) -> Blob:
-    """The content of a compressed file; the blob itself where it is not compressed.
+    """The content of a compressed file, in a temporary one; errors as of `content`, a full disk's among them."""
+    with tempfile.TemporaryFile() as target:
+        for part in content(blob):
+            try:
+                target.write(part)
+            except OSError as error:
+                raise ResourceError(
+                    f"cannot be unpacked: {error.strerror}", where=blob.name, remedy="free some disk"
+                ) from error
+        target.flush()
+        return FileBlob.of_descriptor(os.dup(target.fileno()), name=blob.name)
+
+
+def content(blob: Blob) -> Iterator[bytes]:
+    """The content of a compressed file, part by part.
 
     Raises
     ------
@@ -45,36 +67,72 @@ def unpacked(blob: Blob) -> Blob:
     FormatError
         If it is damaged.
     ResourceError
-        If the disk is full.
+        If it is too large to be unpacked.
     MissingDependencyError
         If it is zstd's and this Python cannot unpack that.
     """
     kind = compression(read_bytes(blob, 0, min(blob.size, 8)))
-    if not kind:
-        return blob
-    with tempfile.TemporaryFile() as target:
-        written = 0
-        try:
-            for part in _parts(blob, kind):
-                written += len(part)
-                if written > UNPACKED_LIMIT or written > RATIO_LIMIT * max(blob.size, 1 << 14):
-                    raise UnsafeFileError(
-                        f"would unpack from {blob.size} to more than {written} bytes",
-                        where=blob.name,
-                        remedy="unpack it yourself",
-                    )
-                target.write(part)
-        except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, ValueError) as error:
-            raise FormatError(f"cannot be unpacked: {error}", where=blob.name, remedy="fetch it again") from error
-        except OSError as error:
-            # bz2 has no error of its own.
-            if error.errno is None:
-                raise FormatError(f"cannot be unpacked: {error}", where=blob.name, remedy="fetch it again") from error
-            raise ResourceError(
-                f"cannot be unpacked: {error.strerror}", where=blob.name, remedy="free some disk"
-            ) from error
-        target.flush()
-        return FileBlob.of_descriptor(os.dup(target.fileno()), name=blob.name)
+    if blob.size > PACKED_LIMIT:
+        raise ResourceError(
+            f"{blob.size >> 30} GiB are compressed as a whole", where=blob.name, remedy="unpack it yourself"
+        )
+    written = 0
+    try:
+        for part in _parts(blob, kind):
+            written += len(part)
+            if written > UNPACKED_LIMIT or written > RATIO_LIMIT * max(blob.size, 1 << 14):
+                raise UnsafeFileError(
+                    f"would unpack from {blob.size} to more than {written} bytes",
+                    where=blob.name,
+                    remedy="unpack it yourself",
+                )
+            yield part
+    except (EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
+        raise FormatError(f"cannot be unpacked: {error}", where=blob.name, remedy="fetch it again") from error
+
+
+class ForwardBlob:
+    """The content of a compressed file, to be read from its beginning to its end and not back.
+
+    Parameters
+    ----------
+    blob : Blob
+        Closed with this one.
+
+    Notes
+    -----
+    The size is not known beforehand: `size` is the most that it may be.
+    """
+
+    size = UNPACKED_LIMIT
+
+    def __init__(self, blob: Blob) -> None:
+        self.name = blob.name
+        self._blob = blob
+        self._parts = content(blob)
+        self._begin = 0
+        self._held = b""
+
+    def read_into(self, offset: int, target: memoryview) -> None:
+        """Fill `target` with the bytes from `offset` on, which must not lie before those that were read last."""
+        while offset + len(target) > self._begin + len(self._held):
+            part = next(self._parts, b"")
+            if not part:
+                raise FormatError("ends early", where=self.name, remedy="the file is cut short: fetch it again")
+            passed = min(max(offset - self._begin, 0), len(self._held))
+            self._begin += passed
+            self._held = self._held[passed:] + part
+        begin = offset - self._begin
+        target[:] = self._held[begin : begin + len(target)]
+
+    def finish(self) -> None:
+        """Read on to the end, where damage shows."""
+        for _ in self._parts:
+            pass
+
+    def close(self) -> None:
+        """Close the file."""
+        self._blob.close()
 
 
 def _parts(blob: Blob, kind: str) -> Iterator[bytes]:

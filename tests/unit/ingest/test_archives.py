@@ -1,6 +1,9 @@
 """Archives: a model in a zip file or a wheel is read in place, and its members cannot lead anywhere else."""
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
 import zipfile
 from pathlib import Path
@@ -71,6 +74,24 @@ def test_a_model_in_a_tar_file_reads_like_one_outside(
     assert read_documents(source).model.license == "mit"
     with open_tensors(source.weights[0].files) as weights:
         assert weights.read(weights.tensors[0], 2998, 3000).tolist() == [2998, 2999]
+
+
+def test_a_compressed_archive_of_pictures_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "m.safetensors").write_bytes(WEIGHTS)
+    (tmp_path / "pictures.tar.gz").write_bytes(tarred({"a/1.dat": WEIGHTS, "a/2.jpg": b"x"}, "w:gz"))
+    assert [getattr(item, "id", item) for item in discover([tmp_path])] == ["m"]
+
+
+def test_an_archive_in_several_compressed_streams_is_read(tmp_path: Path) -> None:
+    content = tarred(MODEL)
+    for suffix, pack in {".tar.gz": gzip.compress, ".tar.bz2": bz2.compress, ".tar.xz": lzma.compress}.items():
+        folder = tmp_path / suffix[5:]
+        folder.mkdir()
+        (folder / f"x{suffix}").write_bytes(pack(content[:5000]) + pack(content[5000:]))
+        (source,) = discover([folder])
+        assert isinstance(source, ModelSource)
+        with open_tensors(source.weights[0].files) as weights:
+            assert weights.read(weights.tensors[0], 2998, 3000).tolist() == [2998, 2999]
 
 
 def test_checkpoints_named_like_archives_are_checkpoints(tmp_path: Path) -> None:
