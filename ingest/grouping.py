@@ -198,7 +198,7 @@ def _name(owner: str, root: Path) -> tuple[str, str | None]:
     """Name and revision of the model in a folder: a hub cache states both, elsewhere the path is the name."""
     match = _CACHED.fullmatch(f"{root.as_posix()}/{owner}" if owner else root.as_posix())
     if match is None:
-        return owner or root.name or "model", None
+        return owner or root.name.removesuffix(".git") or "model", None
     name = "/".join(match["id"].split("--", 1))
     return (f"{name}/{match['inner']}" if match["inner"] else name), match["revision"]
 

@@ -164,6 +164,7 @@ def test_a_bare_repository(repository: Path, tmp_path: Path, packed: bool) -> No
     git(tmp_path, "clone", "-q", "--bare", "--no-hardlinks", str(repository), str(bare))
     if packed:
         git(bare, "gc", "-q")
+    assert history(bare).model.id == "model"
     reading = history(tmp_path / "bare")
     assert reading.model.id == "org/model"
     assert seeds(reading) == [2, 1]
