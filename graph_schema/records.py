@@ -58,11 +58,13 @@ class Version:
     id : str
         `graph_schema.identity.version_id` of the weights, or `ghost:NAME` for one that is absent.
     name : str
-        The name of the model that has it, for people; the first in the alphabet where several have.
+        The name of the model that has it, for people, with the component behind it where it is one of a pipeline, and
+        `@COMMIT` where it is an earlier state; the first in the alphabet where several have it.
     kind : VersionKind
         Full weights, a separate adapter, a component of a pipeline, or a ghost.
     architecture : str, optional
-        `architectures[0]` of the config, or the name of the architecture that the tensors' names match.
+        `architectures[0]` or `_class_name` of the config, or the name of the architecture that the tensors' names
+        match.
     formats : tuple of str
         Containers it was seen in.
     dtype : str, optional

@@ -1,4 +1,4 @@
-"""Archives of a lake, such as wheels and zip files that hold models: their members listed as files."""
+"""Archives of a lake, such as wheels, zip and tar files that hold models: their members listed as files."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from graph_schema.errors import ModelLakeError, UnsafeFileError
-from ingest.archives import NESTING_LIMIT
+from ingest.archives import list_members
 from ingest.model_source import Rejected
 from ingest.readers.registry import sniff_file
 from ingest.stored_file import StoredFile
-from ingest.zip_members import zip_directory
+from ingest.weight_sets import WEIGHT_SUFFIXES
 
-SUFFIXES = (".zip", ".whl")
+_COMPRESSED = (".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
+SUFFIXES = (".zip", ".whl", ".tar", ".tgz", ".tbz2", ".txz", ".nemo", *_COMPRESSED)
+_WORTH_UNPACKING = (*WEIGHT_SUFFIXES, *SUFFIXES, ".h5")
 _MEMBERS_LIMIT = 100_000
 
 
@@ -32,12 +34,13 @@ def archive_name(name: str) -> str:
 
     Examples
     --------
-    >>> archive_name("team/model.zip"), archive_name("tiny_model-1.0-py3-none-any.whl")
+    >>> archive_name("team/model.tar.gz"), archive_name("tiny_model-1.0-py3-none-any.whl")
     ('team/model', 'tiny_model-1.0')
     """
     path = PurePosixPath(name)
-    stem = path.stem
-    if path.suffix.lower() == ".whl" and stem.count("-") >= 4:
+    suffix = next((item for item in _COMPRESSED if path.name.lower().endswith(item)), path.suffix)
+    stem = path.name[: -len(suffix)] or path.name
+    if suffix.lower() == ".whl" and stem.count("-") >= 4:
         stem = "-".join(stem.split("-")[:2])
     return str(path.with_name(stem))
 
@@ -49,21 +52,25 @@ def expand(archive: StoredFile) -> Iterator[StoredFile | Rejected]:
     ------
     StoredFile or Rejected
         Members named as if they lay outside the archive are rejected, and so is an archive that is damaged or nested
-        too deeply.
+        too deeply. One that is compressed as a whole is passed over unless a member is named like weights.
     """
     try:
-        blob = archive.open()
-        try:
-            directory = zip_directory(blob)
-        finally:
-            blob.close()
-        if len(archive.members) >= NESTING_LIMIT - 1 or len(directory) > _MEMBERS_LIMIT:
-            raise UnsafeFileError("has too many members, or archives within archives", where=archive.name)
+        stamp = (archive.mtime_ns, archive.inode)
+        listing = list_members(archive.path, archive.members, stamp=stamp, name=archive.name)
+        if len(listing.sizes) > _MEMBERS_LIMIT:
+            raise UnsafeFileError("has too many members", where=archive.name)
     except ModelLakeError as error:
         yield Rejected(location=archive.name, error=error)
         return
+    if listing.packed and not any(name.lower().endswith(_WORTH_UNPACKING) for name in listing.sizes):
+        return
+    if listing.refused:
+        member, kind = listing.refused[0]
+        more = f", and {len(listing.refused) - 1} more are not read" if len(listing.refused) > 1 else ""
+        fault = UnsafeFileError(f"is {kind} in an archive{more}", where=f"{archive.name}: {member[:120]}")
+        yield Rejected(location=archive.name, error=fault)
     prefix = archive_name(archive.name)
-    for member, item in sorted(directory.items()):
+    for member, size in sorted(listing.sizes.items()):
         parts = member.split("/")
         if member.endswith("/") or any(part.startswith(".") and part not in {".", ".."} for part in parts):
             continue
@@ -71,7 +78,7 @@ def expand(archive: StoredFile) -> Iterator[StoredFile | Rejected]:
             fault = UnsafeFileError("is named as if it lay outside its archive", where=f"{archive.name}: {member}")
             yield Rejected(location=archive.name, error=fault)
             continue
-        file = replace(archive, name=f"{prefix}/{member}", size=item.file_size, members=(*archive.members, member))
+        file = replace(archive, name=f"{prefix}/{member}", size=size, members=(*archive.members, member))
         if is_archive(file):
             yield from expand(file)
         else:

@@ -12,9 +12,12 @@ from pathlib import Path
 from graph_schema.errors import EmptyLakeError, ModelLakeError, NameConflictError, PathNotFoundError
 from graph_schema.identity import clean_name
 from ingest.archive_walk import archive_name, expand, is_archive
+from ingest.archives import close_archives
+from ingest.git_history import with_history
+from ingest.git_repository import GitRepository
 from ingest.grouping import DOCUMENTS, group
 from ingest.model_source import ModelSource, Rejected
-from ingest.readers.sharded import INDEX_SUFFIX, shard_key
+from ingest.readers.sharded import index_family, shard_key
 from ingest.stored_file import StoredFile
 from ingest.walk import stored_file, walk
 
@@ -80,12 +83,33 @@ def _discover_one(path: Path) -> Iterator[ModelSource | Rejected]:
         yield from _discover_file(path, root)
         return
     files: list[StoredFile] = []
-    for item in walk(root, boundary=_boundary(root)):
+    repositories: list[GitRepository] = []
+    boundary = _boundary(root)
+    for item in walk(root, boundary=boundary):
+        if isinstance(item, Rejected):
+            yield item
+        elif isinstance(item, GitRepository):
+            repositories.append(item)
+        else:
+            files.append(item)
+    found = _grouped(files, root)
+    yield from _with_histories(found, repositories, root, boundary) if repositories else found
+
+
+def _with_histories(
+    found: Iterator[ModelSource | Rejected], repositories: Sequence[GitRepository], root: Path, boundary: Path
+) -> Iterator[ModelSource | Rejected]:
+    models: list[ModelSource] = []
+    for item in found:
         if isinstance(item, Rejected):
             yield item
         else:
-            files.append(item)
-    yield from _grouped(files, root)
+            models.append(item)
+    for repository in repositories:
+        joined = list(with_history(models, repository, root=root, boundary=boundary))
+        yield from (item for item in joined if isinstance(item, Rejected))
+        models = [item for item in joined if isinstance(item, ModelSource)]
+    yield from sorted(models, key=lambda source: (source.id, source.location))
 
 
 def _grouped(files: Sequence[StoredFile], root: Path) -> Iterator[ModelSource | Rejected]:
@@ -101,6 +125,7 @@ def _grouped(files: Sequence[StoredFile], root: Path) -> Iterator[ModelSource | 
             else:
                 members.append(item)
         inside = list(group(members, root))
+        close_archives()
         # An archive that holds one model is that model, wherever in the archive it lies.
         prefix = clean_name(archive_name(archive.name))
         yield from [replace(inside[0], id=prefix)] if len(inside) == 1 else inside
@@ -117,7 +142,7 @@ def _discover_file(path: Path, target: Path) -> Iterator[ModelSource | Rejected]
         return
     files = [chosen]
     for item in walk_flat(folder, _boundary(folder)):
-        index = chosen.base.endswith(INDEX_SUFFIX)
+        index = index_family(chosen.base) is not None
         same = (shard_key(item.base) or ("",))[0] == (shard_key(chosen.base) or (chosen.base,))[0]
         if item.base != chosen.base and (item.base in DOCUMENTS or same or index):
             files.append(item)

@@ -6,13 +6,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from graph_schema.errors import ModelLakeError
 from graph_schema.identity import clean_name
 from ingest.model_source import ModelSource, WeightSet
 from ingest.readers.registry import sniff_file
-from ingest.readers.sharded import INDEX_SUFFIX
+from ingest.readers.sharded import index_family
 from ingest.stored_file import StoredFile
 from ingest.weight_sets import (
     CANONICAL,
@@ -99,12 +100,22 @@ def _sets(items: Sequence[StoredFile]) -> tuple[WeightSet, ...]:
             formats[item.base] = known
         if known or suffix in WEIGHT_SUFFIXES:
             weights.append(item)
-    indexes = [item for item in items if item.base.endswith(INDEX_SUFFIX)]
+    indexes = [item for item in items if index_family(item.base)]
     taken = {item.base for item in (*weights, *indexes)}
     return weight_sets(weights, indexes, formats, [item for item in items if item.base not in taken])
 
 
 def _format(item: StoredFile) -> str:
+    # An object of a repository is the same in every state that has it.
+    return _format_of_object(replace(item, name=item.base)) if item.object_id else _read_format(item)
+
+
+@lru_cache(maxsize=4096)
+def _format_of_object(item: StoredFile) -> str:
+    return _read_format(item)
+
+
+def _read_format(item: StoredFile) -> str:
     try:
         known = sniff_file(item)
     except ModelLakeError:
@@ -187,7 +198,7 @@ def _name(owner: str, root: Path) -> tuple[str, str | None]:
     """Name and revision of the model in a folder: a hub cache states both, elsewhere the path is the name."""
     match = _CACHED.fullmatch(f"{root.as_posix()}/{owner}" if owner else root.as_posix())
     if match is None:
-        return owner or root.name or "model", None
+        return owner or root.name.removesuffix(".git") or "model", None
     name = "/".join(match["id"].split("--", 1))
     return (f"{name}/{match['inner']}" if match["inner"] else name), match["revision"]
 

@@ -9,6 +9,28 @@ from ingest.stored_file import StoredFile, signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """The state of a repository in which a set of weights first appears.
+
+    Attributes
+    ----------
+    id : str
+    position : int
+        Place among the states of the repository in which weights changed, oldest first, from 0; parents come before
+        their children whatever the clocks said.
+    time : str, optional
+        ISO 8601, in UTC, as its committer's clock said.
+    author : str, optional
+        Name of who wrote it; no address.
+    """
+
+    id: str
+    position: int
+    time: str | None = None
+    author: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightSet:
     """Files that hold one set of weights: one file, or shards with their index.
 
@@ -27,6 +49,10 @@ class WeightSet:
         Of a hub cache.
     is_part : bool
         Whether it is a component of a pipeline rather than the whole model or a variant of it.
+    commit : Commit, optional
+        Where it appears in the history of a Git repository.
+    earlier : bool
+        Whether the model has other weights in its place by now.
     """
 
     component: str
@@ -36,6 +62,8 @@ class WeightSet:
     adapter_config: StoredFile | None = None
     revision: str | None = None
     is_part: bool = False
+    commit: Commit | None = None
+    earlier: bool = False
 
     @property
     def size(self) -> int:

@@ -17,7 +17,7 @@ from ingest.claims.statements import Documentation, Statement, excerpt
 from ingest.fingerprint import take_fingerprint
 from ingest.fingerprint.plan import BlockPlan
 from ingest.limits import ReadingLimits
-from ingest.model_source import ModelSource, WeightSet
+from ingest.model_source import Commit, ModelSource, WeightSet
 from ingest.readers import open_tensors
 from ingest.stored_file import StoredFile
 from ingest.tensors import TensorSource
@@ -39,7 +39,11 @@ class VersionReading:
     path : str
         The first of its files, relative to the lake.
     revision : str, optional
-        Of a hub cache.
+        Of a hub cache, or of a Git repository.
+    commit : Commit, optional
+        Where it first appears in the history of a Git repository.
+    earlier : bool
+        Whether the model has other weights in its place by now: what its documents say is not about these.
     """
 
     version: Version
@@ -47,6 +51,8 @@ class VersionReading:
     component: str = ""
     path: str = ""
     revision: str | None = None
+    commit: Commit | None = None
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +159,12 @@ def read_model(
         first = versions.setdefault(reading.version.id, reading)
         if first is not reading:
             formats = tuple(sorted({*first.version.formats, *reading.version.formats}))
-            versions[reading.version.id] = replace(first, version=replace(first.version, formats=formats))
+            versions[reading.version.id] = replace(
+                first,
+                version=replace(first.version, formats=formats),
+                revision=first.revision or reading.revision,
+                commit=_first(first.commit, reading.commit),
+            )
     return ModelReading(
         source=source,
         model=documentation.model,
@@ -162,6 +173,10 @@ def read_model(
         statements=documentation.statements,
         problems=tuple(problems),
     )
+
+
+def _first(one: Commit | None, other: Commit | None) -> Commit | None:
+    return min(filter(None, (one, other)), key=lambda commit: commit.position, default=None)
 
 
 def read_weights(
@@ -178,7 +193,7 @@ def read_weights(
     ----------
     weights : WeightSet
     name : str
-        The name of the model, for the Version's.
+        The name of the model, for the Version's; a component's is put behind it, and the commit of an earlier state.
     workers, progress, plan
         Passed on to `ingest.fingerprint.take_fingerprint`.
 
@@ -191,6 +206,8 @@ def read_weights(
     adapter = _json(weights.adapter_config)
     kind = _kind(weights)
     with open_tensors(weights.files) as source:
+        if source.model_type and not config.get("model_type"):
+            config = {**config, "model_type": source.model_type}
         fingerprint = take_fingerprint(
             source,
             config=config,
@@ -200,13 +217,18 @@ def read_weights(
             kind="adapter" if kind is VersionKind.ADAPTER else "full",
             scale=lora_scale(adapter) if kind is VersionKind.ADAPTER else 1.0,
         )
-        version = _version(source, fingerprint, config, name=name, kind=kind)
+        shown = f"{name}/{weights.component}" if kind is VersionKind.COMPONENT else name
+        if weights.earlier and weights.commit is not None:
+            shown = f"{shown}@{weights.commit.id[:10]}"
+        version = _version(source, fingerprint, config, name=shown, kind=kind)
     return VersionReading(
         version=version,
         fingerprint=fingerprint,
         component=weights.component,
         path=weights.files[0].name,
         revision=weights.revision,
+        commit=weights.commit,
+        earlier=weights.earlier,
     )
 
 
@@ -232,8 +254,10 @@ def _version(
     sizes: Counter[str] = Counter()
     for info in source.tensors:
         sizes[info.dtype] += info.size
-    stated = config.get("architectures")
-    architecture = next((item for item in stated if isinstance(item, str)), "") if isinstance(stated, list) else ""
+    listed = config.get("architectures")
+    # Components of diffusers' pipelines state one class, not a list.
+    stated = [*(listed if isinstance(listed, list) else []), config.get("_class_name")]
+    architecture = next((item for item in stated if isinstance(item, str)), "")
     return Version(
         id=fingerprint.version,
         name=name,

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from graph_schema.identity import digest
 from ingest.archives import open_nested
 from ingest.blobs import Blob, FileBlob, read_bytes
+from ingest.git_objects import GitObjectBlob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,9 @@ class StoredFile:
         Of the file on disk, to tell whether it changed and whether two names are one file.
     members : tuple of str
         Names within archives, outermost first; empty for a file on disk.
+    object_id : str
+        Of a file in the history of a Git repository: its object there. `path` is then the repository's `objects`, or
+        the file itself where Git LFS keeps it.
     """
 
     path: Path
@@ -35,6 +39,7 @@ class StoredFile:
     inode: int = 0
     device: int = 0
     members: tuple[str, ...] = ()
+    object_id: str = ""
 
     @property
     def base(self) -> str:
@@ -50,6 +55,8 @@ class StoredFile:
     @property
     def identity(self) -> tuple[object, ...]:
         """Equal for two names of one file (a hub cache links one blob from several snapshots)."""
+        if self.object_id:
+            return ("git", self.object_id)
         return (self.device, self.inode, self.members) if self.inode else (str(self.path), self.members)
 
     def open(self) -> Blob:
@@ -60,6 +67,8 @@ class StoredFile:
         graph_schema.errors.InputError
             If it is gone, is no regular file, or its archive is damaged or a bomb.
         """
+        if self.object_id and not self.inode:
+            return GitObjectBlob(self.path, self.object_id, self.size, name=self.name)
         if self.members:
             return open_nested(self.path, self.members, stamp=(self.mtime_ns, self.inode), name=self.name)
         return FileBlob(self.path, name=self.name)
@@ -83,7 +92,10 @@ def signature(files: tuple[StoredFile, ...]) -> str:
     >>> signature((one,)) == signature((StoredFile(path=Path("a"), name="a", size=1, mtime_ns=6),))
     False
     """
-    rows = sorted((item.name, *item.members, str(item.size), str(item.mtime_ns), str(item.inode)) for item in files)
+    rows = sorted(
+        (item.name, *item.members, item.object_id, str(item.size), str(item.mtime_ns), str(item.inode))
+        for item in files
+    )
     # One digest a row, so that rows of different lengths cannot run into each other.
     return digest("signature", *(digest(*map(_encodable, row)) for row in rows))
 

@@ -65,6 +65,11 @@ class TensorSource(Protocol):
         ...
 
     @property
+    def model_type(self) -> str:
+        """What the container itself calls the architecture, as `config.json` would; empty where it says nothing."""
+        ...
+
+    @property
     def location(self) -> str:
         """File or directory, for messages."""
         ...

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from graph_schema.errors import ModelLakeError, PathNotFoundError, ResourceError, UnsafeFileError
+from ingest.git_repository import GitRepository, is_bare, open_repository
 from ingest.model_source import Rejected
 from ingest.stored_file import StoredFile
 
@@ -22,8 +23,8 @@ _KINDS = (
 )
 
 
-def walk(root: Path, *, boundary: Path, prefix: str = "") -> Iterator[StoredFile | Rejected]:
-    """Every regular file below `root`, sorted by name within each directory.
+def walk(root: Path, *, boundary: Path, prefix: str = "") -> Iterator[StoredFile | Rejected | GitRepository]:
+    """Every regular file below `root`, sorted by name within each directory, and every Git repository.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def walk(root: Path, *, boundary: Path, prefix: str = "") -> Iterator[StoredFile
 
     Yields
     ------
-    StoredFile or Rejected
+    StoredFile, Rejected or GitRepository
         Pipes, sockets, devices, links out of the boundary and directories that cannot be read are rejected, each with
         its reason. Names that begin with a dot are passed over.
     """
@@ -52,6 +53,15 @@ def walk(root: Path, *, boundary: Path, prefix: str = "") -> Iterator[StoredFile
             reason = PathNotFoundError(f"cannot be listed: {error.strerror}", where=name or os.fspath(folder))
             yield Rejected(location=name, error=reason)
             continue
+        names = frozenset(entry.name for entry in entries)
+        if ".git" in names or is_bare(names):
+            try:
+                place = folder / ".git" if ".git" in names else folder
+                yield open_repository(place, folder=name, boundary=boundary)
+            except ModelLakeError as error:
+                yield Rejected(location=name or folder.name, error=error)
+            if ".git" not in names:
+                continue
         folders: list[tuple[Path, str, int]] = []
         for entry in entries:
             if entry.name.startswith("."):

@@ -10,10 +10,13 @@ from pathlib import PurePosixPath
 from graph_schema.errors import ModelLakeError
 from ingest.model_source import WeightSet
 from ingest.readers.onnx_file import is_external_data
-from ingest.readers.sharded import INDEX_SUFFIX, read_index, shard_key
+from ingest.readers.sharded import index_family, read_index, shard_key
 from ingest.stored_file import StoredFile
 
-WEIGHT_SUFFIXES = (".safetensors", ".gguf", ".pt", ".pth", ".ckpt", ".bin", ".npz", ".npy", ".onnx")
+WEIGHT_SUFFIXES = (
+    *(".safetensors", ".gguf", ".pt", ".pth", ".ckpt", ".bin", ".npz", ".npy", ".onnx"),
+    *(".msgpack", ".keras", ".tflite"),
+)
 """Files so named are reported when no reader knows them, instead of being passed over."""
 
 DOCUMENT_SUFFIXES = frozenset(
@@ -46,9 +49,6 @@ DOCUMENT_SUFFIXES = frozenset(
         ".ipynb",
         ".model",
         ".tiktoken",
-        ".msgpack",
-        ".h5",
-        ".tflite",
         ".ot",
         ".mlmodel",
         ".sh",
@@ -89,7 +89,7 @@ def stem(name: str) -> str:
     >>> stem("model-00001-of-00002.safetensors"), stem("model.safetensors.index.json"), stem("tiny.Q4_0.gguf")
     ('model', 'model', 'tiny.Q4_0')
     """
-    base = name.removesuffix(INDEX_SUFFIX)
+    base = index_family(name) or name
     key = shard_key(base)
     return PurePosixPath(key[0] if key else base).stem
 
@@ -105,7 +105,7 @@ def weight_sets(
     Parameters
     ----------
     weights, indexes : sequence of StoredFile
-        Of one folder: files that hold tensors, and files named `*.index.json`.
+        Of one folder: files that hold tensors, and their indexes.
     formats : mapping
         Format of each weight file by its name.
     others : sequence of StoredFile
@@ -119,7 +119,7 @@ def weight_sets(
     left = {item.base: item for item in weights}
     groups: list[tuple[str, tuple[StoredFile, ...]]] = []
     for index in indexes:
-        family = index.base.removesuffix(INDEX_SUFFIX)
+        family = index_family(index.base)
         try:
             named = set(read_index(index).values())
         except ModelLakeError:

@@ -71,14 +71,33 @@ def main(context: click.Context, directory: Path | None, store: str | None) -> N
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--workers", type=click.IntRange(min=1), help="Models read at once [default: 1].")
 @click.option("--strict", is_flag=True, help="Fail if anything was left out.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable summary on stdout.")
+@click.option("--watch", is_flag=True, help="Go on reading what arrives, until interrupted.")
+@click.option("--settle", type=click.FloatRange(min=0), help="With --watch: seconds without a change [default: 5].")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable summary on stdout; a line an event, watching.")
 @click.pass_context
 @_reporting
-def ingest(context: click.Context, paths: tuple[Path, ...], workers: int | None, strict: bool, as_json: bool) -> None:
+def ingest(
+    context: click.Context,
+    paths: tuple[Path, ...],
+    workers: int | None,
+    strict: bool,
+    watch: bool,
+    settle: float | None,
+    as_json: bool,
+) -> None:
     """Read the models below PATHS: one pass over each one's weights, and what its cards claim.
 
     Dumps of a hub's metadata among PATHS (CSV of edges, JSON lines of models or cards, gzipped or not) are read too.
     """
+    if watch:
+        from modellake.terminal import show_watching
+
+        if strict or workers is not None:
+            raise click.UsageError("--strict and --workers do not go with --watch")
+        show_watching(_lake(context), paths, settle=settle, as_json=as_json)
+        return
+    if settle is not None:
+        raise click.UsageError("--settle goes with --watch")
     from modellake.terminal import ingest_with_progress, show_ingest
 
     summary = ingest_with_progress(_lake(context), paths, workers)

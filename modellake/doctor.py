@@ -14,8 +14,12 @@ from graph_schema.errors import ModelLakeError
 from modellake.lake import Lake
 
 PACKAGES = ("graph_schema", "ingest", "lineage", "cypher", "modellake", "dashboard")
-LIBRARIES = ("numpy", "scipy", "numba", "blake3", "neo4j", "arcadedb", "streamlit", "gguf", "pyarrow", "pybtex")
+LIBRARIES = (
+    *("numpy", "scipy", "numba", "blake3", "neo4j", "arcadedb", "streamlit", "gguf", "h5py", "pyarrow", "pybtex"),
+    "watchfiles",
+)
 PROGRAMS = (
+    ("git", "reads the history of models in Git repositories (Debian: apt-get install git)"),
     ("java", "Java 17 or later runs a local Neo4j (Debian: apt-get install openjdk-17-jre-headless)"),
     ("mvn", "Maven fetches Neo4j (Debian: apt-get install maven)"),
     ("chromium", "a browser for the dashboard's own tests (Debian: apt-get install chromium chromium-driver)"),

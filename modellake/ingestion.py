@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -116,19 +116,13 @@ def ingest(
     """
     hooks = progress or IngestProgress()
     summary = IngestSummary()
-    where = settings.store_key
-    known = read_journal(settings.journal, where)
+    known = read_journal(settings.journal, settings.store_key)
     dumps, lakes = split_dumps(paths)
     if dumps:
-        _describe(store, settings, dumps, known, summary)
+        describe(store, settings, dumps, known, summary)
     sources = _sources(lakes, summary, known_otherwise=bool(dumps)) if lakes or not dumps else []
-    todo = []
-    for source in sources:
-        entry = known.get(source.id)
-        if entry is not None and entry.signature == source.signature and _complete(settings, entry):
-            summary.unchanged.append(source.id)
-        else:
-            todo.append(source)
+    todo = [source for source in sources if not is_unchanged(settings, known, source)]
+    summary.unchanged += [source.id for source in sources if source not in todo]
     hooks.total(sum(source.size for source in todo))
     with ExitStack() as stack:
         if isolated:
@@ -141,8 +135,16 @@ def ingest(
             reader = DirectReader(threads=workers, progress=hooks.bytes_read, limits=settings.limits)
             ahead = 0
         for reading in _readings(todo, reader, ahead, hooks):
-            _keep(store, settings, reading, where, summary)
+            keep(store, settings, reading, summary)
     return summary
+
+
+def is_unchanged(settings: Settings, known: Mapping[str, Entry], source: ModelSource) -> bool:
+    """Whether a model was read before, completely, and has not changed; `known` is what the journal says."""
+    entry = known.get(source.id)
+    if entry is None or entry.signature != source.signature:
+        return False
+    return all(settings.fingerprint(version).is_file() for version in entry.versions)
 
 
 def _readings(
@@ -171,9 +173,10 @@ def _readings(
         threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _describe(
-    store: Store, settings: Settings, dumps: Sequence[Path], known: dict[str, Entry], summary: IngestSummary
+def describe(
+    store: Store, settings: Settings, dumps: Sequence[Path], known: Mapping[str, Entry], summary: IngestSummary
 ) -> None:
+    """Read dumps of metadata that are new or have changed, see `modellake.describing`."""
     signature = dumps_signature(dumps)
     name = f"metadata:{digest(*map(str, dumps))}"
     if name in known and known[name].signature == signature:
@@ -203,11 +206,11 @@ def _sources(paths: Sequence[Path], summary: IngestSummary, *, known_otherwise: 
     return sources
 
 
-def _complete(settings: Settings, entry: Entry) -> bool:
-    return all(settings.fingerprint(version).is_file() for version in entry.versions)
+def keep(store: Store, settings: Settings, reading: ModelReading, summary: IngestSummary) -> None:
+    """Write one reading: fingerprints to disk, the graph to the store, an entry to the journal; tell the summary.
 
-
-def _keep(store: Store, settings: Settings, reading: ModelReading, where: str, summary: IngestSummary) -> None:
+    What cannot be kept because a disk is full is a problem in the summary; a store that fails raises StoreError.
+    """
     source = reading.source
     summary.problems += [Problem(location=source.location, error=error) for error in reading.problems]
     if source.weights and not reading.versions:
@@ -220,7 +223,7 @@ def _keep(store: Store, settings: Settings, reading: ModelReading, where: str, s
         # Damaged files may be mended in place or finish downloading: only a complete reading is not repeated.
         if not reading.problems:
             ids = tuple(item.version.id for item in reading.versions)
-            entry = Entry(store=where, model=source.id, signature=source.signature, versions=ids)
+            entry = Entry(store=settings.store_key, model=source.id, signature=source.signature, versions=ids)
             append_entry(settings.journal, entry)
     except ResourceError as error:
         summary.problems.append(Problem(location=source.location, error=error))
@@ -236,10 +239,14 @@ def _keep(store: Store, settings: Settings, reading: ModelReading, where: str, s
 
 
 def _rows(store: Store, reading: ModelReading) -> Rows:
-    records: list[Record] = [reading.model, *(_joined(store, item.version) for item in reading.versions)]
+    versions = (_joined(store, item.version, superseded=item.earlier) for item in reading.versions)
+    records: list[Record] = [reading.model, *versions]
     edges = []
     for item in reading.versions:
-        properties: dict[str, Value] = {"path": item.path} if item.path else {}
+        found: dict[str, Value] = {"path": item.path or None, "revision": item.revision}
+        if item.commit is not None:
+            found |= {"position": item.commit.position, "created_at": item.commit.time, "author": item.commit.author}
+        properties = {name: value for name, value in found.items() if value is not None}
         edges.append(
             Edge(
                 relation=Relation.HAS_VERSION,
@@ -248,14 +255,21 @@ def _rows(store: Store, reading: ModelReading) -> Rows:
                 properties=properties,
             )
         )
-    subjects = [item.version for item in reading.versions if item.version.kind is not VersionKind.COMPONENT]
+    subjects = [
+        item.version for item in reading.versions if item.version.kind is not VersionKind.COMPONENT and not item.earlier
+    ]
     declared = declared_rows(reading.model, subjects, reading.claims, resolver(store))
     return Rows.of(records, edges) + declared
 
 
-def _joined(store: Store, version: Version) -> Version:
-    """The version with what is known of the same weights under other names, whichever was read first."""
+def _joined(store: Store, version: Version, *, superseded: bool) -> Version:
+    """The version with what is known of the same weights under other names, whichever was read first.
+
+    Where another has taken its place in the model since, it does not keep the model's name.
+    """
     for row in store.query("version", version=version.id):
         formats = tuple(sorted({*version.formats, *(row["formats"] or ())}))
-        return replace(version, name=min(version.name, str(row["name"])), formats=formats)
+        known = str(row["name"])
+        renamed = superseded and known == version.name.rpartition("@")[0]
+        return replace(version, name=version.name if renamed else min(version.name, known), formats=formats)
     return version

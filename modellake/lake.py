@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +20,7 @@ from modellake.settings import Settings
 if TYPE_CHECKING:
     from modellake.inferring import InferSummary
     from modellake.ingestion import IngestProgress, IngestSummary
+    from modellake.watching import Arrival
 
 WHOLE = 100_000
 
@@ -90,6 +93,22 @@ class Lake:
             pool.start()
             return ingest(self._store, self.settings, found, workers=workers, pool=pool, progress=progress)
 
+    def watch(
+        self,
+        paths: Sequence[Path | str],
+        *,
+        settle: float = 5.0,
+        isolated: bool = True,
+        stop: Event | None = None,
+    ) -> Iterator[Arrival]:
+        """Read models into the store as they arrive, see `modellake.watching.watch`."""
+        from ingest.isolation import WorkerPool
+        from modellake.watching import watch
+
+        found = [Path(path) for path in paths]
+        with WorkerPool(1, self.settings.limits) if isolated else nullcontext() as pool:
+            yield from watch(self._store, self.settings, found, settle=settle, pool=pool, stop=stop)
+
     def infer(
         self,
         *,
@@ -123,10 +142,11 @@ class Lake:
             If several versions have.
         """
         found = self.find(name, limit=50)
-        exact = [node for node in found if name in (node.id, node.name, *node.models)]
+        exact = [node for node in found if name in (node.id, node.name)]
+        held = [node for node in found if name in node.models]
         last = [node for node in found if name in {model.rsplit("/", 1)[-1] for model in (node.name, *node.models)}]
         begun = [node for node in found if len(name) >= 6 and node.id.startswith(name)]
-        for matches in (exact, last, begun):
+        for matches in (exact, held, last, begun):
             if len(matches) == 1:
                 return matches[0]
             if matches:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from modellake.inferring import InferSummary
 from modellake.ingestion import IngestProgress, IngestSummary, Problem
 from modellake.lake import Lake
 from modellake.settings import Settings
+from modellake.watching import Arrival
 
 VERDICT_STYLES = {
     Verdict.CONTRADICTED: "bold red",
@@ -63,6 +64,32 @@ def ingest_with_progress(lake: Lake, paths: Sequence[Path], workers: int | None)
             bytes_read=lambda size: bar.update(task, advance=size),
         )
         return lake.ingest(paths, workers=workers, progress=hooks)
+
+
+def show_watching(lake: Lake, paths: Sequence[Path], *, settle: float | None, as_json: bool) -> None:
+    """Ingest what is there and what arrives until interrupted: a line for each thing that happens."""
+    _note(f"watching {', '.join(map(str, paths))}; Ctrl-C ends it")
+    for arrival in lake.watch(paths) if settle is None else lake.watch(paths, settle=settle):
+        if as_json:
+            for event in _events(arrival):
+                sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+            continue
+        _list_problems(arrival.problems)
+        if arrival.model:
+            count = len(set(arrival.versions))
+            _out().print(f"{escape(clean_name(arrival.model))}: {count} version{'' if count == 1 else 's'}")
+        if arrival.described:
+            _out().print(f"{arrival.described} models known by their metadata")
+
+
+def _events(arrival: Arrival) -> Iterator[dict[str, Any]]:
+    if arrival.model:
+        yield {"event": "read", "model": arrival.model, "versions": sorted(set(arrival.versions))}
+    if arrival.described:
+        yield {"event": "described", "models": arrival.described}
+    for problem in _problems(arrival.problems):
+        yield {"event": "problem", **problem}
 
 
 def infer_with_progress(lake: Lake, *, weights_only: bool, least_confidence: float | None) -> InferSummary:

@@ -38,7 +38,7 @@ class StackedSource:
 
     def __init__(self, source: TensorSource, roles: Mapping[str, str]) -> None:
         self._source = source
-        self.format, self.location = source.format, source.location
+        self.format, self.location, self.model_type = source.format, source.location, source.model_type
         groups: dict[tuple[object, ...], dict[int, TensorInfo]] = {}
         for tensor in source.tensors:
             match = _EXPERT.fullmatch(roles.get(tensor.name, ""))

@@ -1,7 +1,8 @@
 """GGUF, the container of llama.cpp (ggml/docs/gguf.md): header parsed with caps, blocks decoded as they are read.
 
 Quantised tensors are offered as F32, decoded block by block by the `gguf` package. Shapes are in row-major order, so
-reversed from the file's.
+reversed from the file's. Rows and axes that llama.cpp reorders are offered in the order of the checkpoint that was
+converted (`ingest.readers.gguf_layout`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from graph_schema.errors import FormatError, UnsafeFileError, UnsupportedFormatError
 from ingest.blobs import Blob, read_bytes
+from ingest.readers.gguf_layout import Layout, layouts
 from ingest.tensors import STORAGE, TensorInfo
 
 MAGIC = b"GGUF"
@@ -24,8 +26,8 @@ TENSORS_LIMIT = 1_000_000
 STRING_LIMIT = 16 << 20
 ITEMS_LIMIT = 50_000_000
 HEADER_LIMIT = 1 << 30
-KEPT_ITEMS = 64
-"""Items of an array field that are kept; vocabularies are passed over."""
+KEPT_ITEMS = 1024
+"""Items of an array field that are kept: one a layer is wanted, vocabularies are passed over."""
 
 _NESTING_LIMIT = 4
 _WINDOW = 1 << 20
@@ -136,20 +138,24 @@ class GgufSource:
         if count > TENSORS_LIMIT or fields > FIELDS_LIMIT:
             raise UnsafeFileError(f"header states {count} tensors and {fields} fields", where=blob.name)
         self.fields: Mapping[str, Field] = {header.text(): header.value(header.number("<I")) for _ in range(fields)}
+        self.model_type = str(self.fields.get("general.architecture", ""))
         stated = [self._stated(header) for _ in range(count)]
         alignment = self.fields.get("general.alignment", 32)
         if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
             raise FormatError(f"has the alignment {alignment!r}", where=blob.name)
         data = -(-header.position // alignment) * alignment
-        self._places: dict[str, tuple[int, int]] = {}
+        self._places: dict[str, tuple[int, int, Layout]] = {}
         infos: list[TensorInfo] = []
         decoded = 0
         for name, shape, kind, offset in stated:
             info = TensorInfo(name=name, dtype=_PLAIN.get(kind, "F32"), shape=shape)
             self._check(info, kind, data + offset)
             decoded += info.size if kind not in _PLAIN else 0
-            self._places[name] = (kind, data + offset)
-            infos.append(info)
+            for layout in layouts(name, shape, self.fields):
+                self._places[layout.name] = (kind, data + offset, layout)
+                infos.append(TensorInfo(name=layout.name, dtype=info.dtype, shape=layout.shape))
+                if len(infos) > TENSORS_LIMIT:
+                    raise UnsafeFileError(f"has more than {TENSORS_LIMIT} tensors", where=blob.name)
         if len(self._places) < len(infos):
             raise FormatError("two tensors have one name", where=blob.name)
         self.quantized = 2 * decoded > sum(info.size for info in infos)
@@ -176,15 +182,18 @@ class GgufSource:
 
     def read(self, tensor: TensorInfo, start: int, stop: int) -> NDArray[np.generic]:
         """Values `start` to `stop` of a tensor, in row-major order; quantised ones decoded to F32."""
-        kind, begin = self._places[tensor.name]
+        kind, begin, layout = self._places[tensor.name]
         if stop <= start:
             return np.empty(0, dtype=STORAGE[tensor.dtype])
-        block, width = _block(kind, tensor.name)
+        return layout.read(lambda first, last: self._read_stored(kind, begin, first, last), start, stop)
+
+    def _read_stored(self, kind: int, begin: int, start: int, stop: int) -> NDArray[np.generic]:
+        block, width = _block(kind, self.location)
         first, last = start // block, -(-stop // block)
         packed = np.empty((last - first) * width, dtype=np.uint8)
         self._blob.read_into(begin + first * width, packed.data.cast("B"))
         if kind in _PLAIN:
-            return packed.view(STORAGE[tensor.dtype])
+            return packed.view(STORAGE[_PLAIN[kind]])
         from gguf import GGMLQuantizationType
         from gguf.quants import dequantize
 

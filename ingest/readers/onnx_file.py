@@ -64,6 +64,7 @@ class OnnxSource:
     """
 
     format = "onnx"
+    model_type = ""
 
     def __init__(self, blob: Blob, beside: Mapping[str, Blob] | None = None) -> None:
         self._blob = blob

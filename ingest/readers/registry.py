@@ -9,8 +9,18 @@ from typing import Self
 
 from graph_schema.errors import FormatError, UnsupportedFormatError
 from ingest.blobs import Blob, read_bytes
-from ingest.readers import gguf_file, numpy_files, onnx_file, safetensors, torch_files
-from ingest.readers.sharded import INDEX_SUFFIX, JoinedSource, check_against_index, read_index, shard_key
+from ingest.readers import (
+    flax_file,
+    gguf_file,
+    keras_file,
+    numpy_files,
+    onnx_file,
+    safetensors,
+    tflite_file,
+    torch_files,
+)
+from ingest.readers.framework_names import flax_tensor
+from ingest.readers.sharded import JoinedSource, check_against_index, index_family, read_index, shard_key
 from ingest.stored_file import StoredFile
 from ingest.tensors import TensorSource
 from ingest.zip_members import zip_directory
@@ -21,7 +31,7 @@ HEAD = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What a format is told by: the first bytes, the size, and for a zip file the names of its members."""
+    """What a format is told by: the first bytes (more of an HDF5 file), the size, a zip file's names of members."""
 
     start: bytes
     size: int
@@ -31,6 +41,8 @@ class Head:
     def of(cls, blob: Blob) -> Self:
         """The head of a file; raises FormatError for a zip file whose directory is damaged."""
         start = read_bytes(blob, 0, min(blob.size, HEAD))
+        if start.startswith(keras_file.MAGIC):
+            start = read_bytes(blob, 0, min(blob.size, keras_file.HEAD))
         zipped = start.startswith(b"PK\x03\x04")
         return cls(start=start, size=blob.size, members=frozenset(zip_directory(blob)) if zipped else frozenset())
 
@@ -65,6 +77,10 @@ FORMATS: tuple[Format, ...] = (
     Format(name="torch", matches=lambda head: torch_files.is_pickle(head.start), open=torch_files.open_torch_legacy),
     Format(name="numpy", matches=lambda head: head.start.startswith(numpy_files.MAGIC), open=numpy_files.open_npy),
     Format(name="onnx", matches=lambda head: onnx_file.looks_like(head.start), open=onnx_file.OnnxSource),
+    Format(name="tflite", matches=lambda head: tflite_file.looks_like(head.start), open=tflite_file.open_tflite),
+    Format(name="keras", matches=lambda head: keras_file.looks_like(head.start), open=keras_file.KerasSource),
+    Format(name="keras", matches=lambda head: keras_file.is_keras(head.members), open=keras_file.open_keras_zip),
+    Format(name="flax", matches=lambda head: flax_file.looks_like(head.start), open=flax_file.open_flax),
     Format(name="numpy", matches=lambda head: numpy_files.is_npz(head.members), open=numpy_files.open_npz),
 )
 
@@ -132,8 +148,8 @@ def open_tensors(files: Sequence[StoredFile]) -> TensorSource:
     Parameters
     ----------
     files : sequence of StoredFile
-        At least one. An index (`*.index.json`) among them says which shards belong; without one, all files do, and
-        numbered ones must be complete.
+        At least one. An index (`*.index.json`, `*.index.fp16.json`) among them says which shards belong; without one,
+        all files do, and numbered ones must be complete.
 
     Raises
     ------
@@ -144,7 +160,7 @@ def open_tensors(files: Sequence[StoredFile]) -> TensorSource:
     """
     if not files:
         raise FormatError("no files to read weights from")
-    index = next((item for item in files if item.base.endswith(INDEX_SUFFIX)), None)
+    index = next((item for item in files if index_family(item.base)), None)
     shards = [item for item in files if item is not index]
     if len(shards) > 1 and any(onnx_file.is_external_data(item.base, shards[0].base) for item in shards[1:]):
         return _open_onnx(shards[0], shards[1:])
@@ -165,6 +181,8 @@ def open_tensors(files: Sequence[StoredFile]) -> TensorSource:
         sources = [stack.enter_context(open_file(item)) for item in shards]
         joined = sources[0] if len(sources) == 1 else JoinedSource(sources, location=shards[0].folder or shards[0].name)
         if index is not None:
+            if joined.format == "flax":
+                weight_map = {flax_tensor(name.split("/"), 0)[0]: shard for name, shard in weight_map.items()}
             check_against_index(joined, weight_map, index.name)
         stack.pop_all()
         return joined

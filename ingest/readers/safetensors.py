@@ -45,6 +45,7 @@ class SafetensorsSource:
     """
 
     format = "safetensors"
+    model_type = ""
 
     def __init__(self, blob: Blob) -> None:
         self._blob = blob

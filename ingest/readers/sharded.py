@@ -16,7 +16,7 @@ from ingest.stored_file import StoredFile
 from ingest.tensors import TensorInfo, TensorSource
 
 INDEX_LIMIT = 64 << 20
-INDEX_SUFFIX = ".index.json"
+_INDEX = re.compile(r"(?P<stem>.+?)(?P<suffix>\.[A-Za-z0-9]+)?\.index(?P<variant>\.[\w-]+)?\.json")
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.[A-Za-z0-9.]+)")
 
 
@@ -31,7 +31,7 @@ class JoinedSource:
 
     def __init__(self, sources: Sequence[TensorSource], *, location: str) -> None:
         self._sources = tuple(sources)
-        self.format = self._sources[0].format
+        self.format, self.model_type = self._sources[0].format, self._sources[0].model_type
         self.location = location
         self._home: dict[str, TensorSource] = {}
         infos: list[TensorInfo] = []
@@ -86,6 +86,20 @@ def read_index(index: StoredFile) -> Mapping[str, str]:
         if not is_plain_name(shard):
             raise UnsafeFileError(f"weight_map names {shard[:120]!r}, outside its own directory", where=index.name)
     return {str(name): str(shard) for name, shard in weight_map.items()}
+
+
+def index_family(name: str) -> str | None:
+    """The family of the shards that an index lists, as in `shard_key`; None for any other name.
+
+    Examples
+    --------
+    >>> index_family("model.safetensors.index.json"), index_family("config.json")
+    ('model.safetensors', None)
+    >>> index_family("diffusion_pytorch_model.safetensors.index.fp16.json")
+    'diffusion_pytorch_model.fp16.safetensors'
+    """
+    match = _INDEX.fullmatch(name)
+    return None if match is None else match["stem"] + (match["variant"] or "") + (match["suffix"] or "")
 
 
 def is_plain_name(name: str) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from graph_schema.errors import FormatError, UnsafeFileError
 from ingest.blobs import Blob
+from ingest.readers.axis_order import read_transposed
 from ingest.readers.pickle_machine import StridedTensor
 from ingest.tensors import STORAGE, TensorInfo
 
@@ -35,6 +36,8 @@ class StridedSource:
         If a tensor has more values than its storage: an expanded view costs nothing to write and ages to read.
     """
 
+    model_type = ""
+
     def __init__(
         self, tensors: Mapping[str, StridedTensor], storages: Mapping[str, Blob], *, owner: Blob, format: str
     ) -> None:
@@ -57,6 +60,9 @@ class StridedSource:
             return np.empty(0, dtype=STORAGE[view.dtype])
         if _contiguous(view):
             return _run(blob, view.dtype, view.offset + start, stop - start)
+        if len(view.shape) == 2 and view.strides == (1, view.shape[0]):
+            shape = (view.shape[0], view.shape[1])
+            return read_transposed(lambda a, b: _run(blob, view.dtype, view.offset + a, b - a), shape, start, stop)
         indices = np.unravel_index(np.arange(start, stop), view.shape)
         places = sum(index * stride for index, stride in zip(indices, view.strides, strict=True))
         low = int(np.min(places))

@@ -30,6 +30,7 @@ class ArraySource:
     """Tensors in memory, given as (dtype, stored values)."""
 
     format = "memory"
+    model_type = ""
     location = "memory"
 
     def __init__(self, arrays: Arrays) -> None:

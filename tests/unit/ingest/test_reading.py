@@ -1,5 +1,6 @@
 """Reading a model: documents and weights together, and faults that stay with the file they are in."""
 
+import json
 from pathlib import Path
 
 import gguf
@@ -76,9 +77,35 @@ def test_a_pipeline_has_a_version_for_each_component(tmp_path: Path, write_model
         write_model(folder / part, seed=seed, weights="diffusion_pytorch_model.safetensors", config={})
     (folder / "model_index.json").write_text('{"_class_name": "Pipeline"}')
     entries = read(folder).versions
-    assert [(entry.component, entry.version.kind) for entry in entries] == [
-        ("unet", VersionKind.COMPONENT),
-        ("vae", VersionKind.COMPONENT),
+    assert [(entry.component, entry.version.name, entry.version.kind) for entry in entries] == [
+        ("unet", "p/unet", VersionKind.COMPONENT),
+        ("vae", "p/vae", VersionKind.COMPONENT),
+    ]
+
+
+def test_sharded_components_of_a_pipeline_and_their_variants(tmp_path: Path) -> None:
+    """As diffusers names them: an index has its variant behind, shards have theirs in front of the number."""
+    weights = {f"down_blocks.{number}.weight": np.full((4, 4), number, np.float32) for number in range(4)}
+    (tmp_path / "p" / "unet").mkdir(parents=True)
+    (tmp_path / "p" / "model_index.json").write_text('{"_class_name": "DDPMPipeline", "unet": ["diffusers", "UNet"]}')
+    (tmp_path / "p" / "unet" / "config.json").write_text('{"_class_name": "UNet2DModel"}')
+    for variant, dtype in {"": np.float32, ".fp16": np.float16}.items():
+        weight_map = {}
+        for number, name in enumerate(weights):
+            shard = f"diffusion_pytorch_model{variant}-0000{number % 2 + 1}-of-00002.safetensors"
+            weight_map[name] = shard
+        for shard in set(weight_map.values()):
+            held = {name: weights[name].astype(dtype) for name, place in weight_map.items() if place == shard}
+            save_file(held, tmp_path / "p" / "unet" / shard)
+        index = tmp_path / "p" / "unet" / f"diffusion_pytorch_model.safetensors.index{variant}.json"
+        index.write_text(json.dumps({"weight_map": weight_map}))
+    reading = read(tmp_path)
+    assert reading.problems == ()
+    assert reading.model.id == "p"
+    assert {entry.version.architecture for entry in reading.versions} == {"UNet2DModel"}
+    assert [(entry.component, entry.version.tensors, entry.version.dtype) for entry in reading.versions] == [
+        ("unet", 4, "F32"),
+        ("unet/fp16", 4, "F16"),
     ]
 
 

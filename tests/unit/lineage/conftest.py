@@ -18,6 +18,7 @@ class ArraySource:
     """Tensors in memory, as a source."""
 
     format = "array"
+    model_type = ""
     location = "memory"
 
     def __init__(self, weights: Weights) -> None:

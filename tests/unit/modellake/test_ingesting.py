@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from modellake import Lake
+from tests.unit.ingest.test_git_history import commit, git
 from tests.unit.modellake.small_models import card, halved, lie, truncate, weights, write_model
 
 
@@ -205,3 +207,33 @@ def test_the_order_of_arrival_does_not_matter(tmp_path):
             lake.infer()
             answers.append(everything(lake))
     assert all(answer == answers[0] for answer in answers[1:])
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
+def test_the_states_of_a_repository_are_versions_in_order(data, lake):
+    folder = write_model(lake / "org/model", weights(0), card(base_model="org/base"))
+    git(folder, "init", "-q")
+    for seed, day in ((1, 1), (2, 2), (3, 3)):
+        commit(folder, seed, date=1_700_000_000 + 86_400 * day)
+    read = data.ingest([lake], isolated=False)
+    assert (read.models, len(read.versions), read.problems) == (["org/model"], 3, [])
+    rows = data.query(
+        "MATCH (:Model {id: 'org/model'})-[has:HAS_VERSION]->(v:Version) "
+        "RETURN v.name AS name, has.position AS position, has.created_at AS day, has.author AS author ORDER BY position"
+    ).rows
+    assert [(row[1], row[2][:10], row[3]) for row in rows] == [
+        (0, "2023-11-15", "Ada"),
+        (1, "2023-11-16", "Ada"),
+        (2, "2023-11-17", "Ada"),
+    ]
+    assert [row[0].partition("@")[0] for row in rows] == ["org/model"] * 3
+    assert rows[2][0] == "org/model"
+    # The name of the model means what it holds now, and the card is about that alone.
+    assert data.resolve("org/model").name == "org/model"
+    assert {edge.child for edge in data.whole_lineage().edges} == {data.resolve("org/model").id}
+    assert data.ingest([lake], isolated=False).unchanged == ["org/model"]
+    before = data.resolve("org/model").id
+    commit(folder, 4)
+    assert data.ingest([lake], isolated=False).models == ["org/model"]
+    assert data.resolve("org/model").id != before
+    assert data.resolve(before).name.startswith("org/model@")
