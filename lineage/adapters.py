@@ -74,9 +74,9 @@ def adapter_fit(adapter: Fingerprint, model: Fingerprint) -> AdapterFit:
     groups: dict[bytes, list[tuple[Matrix, Matrix]]] = {}
     modules = 0
     for down, up, base in _modules(adapter, model):
-        sides = _sides(down, up, base)
-        modules += bool(sides)
-        for one, two, units in sides:
+        held = _sides(down, up, base)
+        modules += bool(held)
+        for one, two, units in held:
             groups.setdefault(units.tobytes(), []).append((one, two))
     total = variance = 0.0
     for sides in groups.values():
