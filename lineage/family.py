@@ -22,7 +22,7 @@ from lineage.family_vectors import FamilyVectors
 from lineage.hidden_parents import HiddenParent, balanced, hidden_parents
 from lineage.measured_roles import measured_roles
 from lineage.nearness import nearest_relatives
-from lineage.neighbours import neighbour_tree
+from lineage.neighbours import below_copies, neighbour_tree
 from lineage.rules.traits import traits
 from lineage.spanning_tree import Rooting, link_posteriors, orient, root_posterior, shape_prior
 from lineage.topology import WeighedLink, weighed_links
@@ -113,7 +113,7 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
     weighed, _ = weighed_links(fingerprints, roles, near, aside=copies)
     links = {(link.one, link.two): link for link in weighed}
     forced = {(min(edge.parent, edge.child), max(edge.parent, edge.child)) for edge in certain}
-    edges = neighbour_tree(fingerprints, links, certain)
+    edges = below_copies(neighbour_tree(fingerprints, links, certain), certain, vectors)
     chosen = [pair for pair in edges if pair not in forced]
     cues = {
         (one, two): edge_cues(fingerprints[one], fingerprints[two], calibration, (signs[one], signs[two]))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import tensor_pairs
 from lineage.certain import CertainEdge
+from lineage.cues import LOSSY_IS_LEAF
 from lineage.direction import growth
+from lineage.family_vectors import FamilyVectors
 from lineage.spanning_tree import minimum_spanning_forest, orient
 from lineage.topology import WeighedLink
 
@@ -41,6 +46,53 @@ def neighbour_tree(
     for edge in merged:
         edges = _move_below(edge, edges, fingerprints, links, frozenset(forced))
     return edges
+
+
+def below_copies(edges: Sequence[Pair], certain: Sequence[CertainEdge], vectors: FamilyVectors) -> tuple[Pair, ...]:
+    """Let what was trained from a lossy copy hang from the copy instead of from its source.
+
+    A copy lies so near to its source that distances cannot tell whose child a version is. But a child of the copy has
+    the copy's rounding errors (or zeros) in it: of the way from the source, its share along the way to the copy is one,
+    and zero otherwise, give or take what chance makes of the rest of the way. Copies are leaves unless that is clear.
+
+    Parameters
+    ----------
+    edges : sequence of (one, two)
+        The tree, smaller ends first.
+    certain : sequence of CertainEdge
+    vectors : FamilyVectors
+
+    Returns
+    -------
+    tuple of (one, two)
+    """
+    made = {_pair(edge.parent, edge.child) for edge in certain}
+    copies: dict[int, list[int]] = {}
+    for edge in certain:
+        if edge.lossy and edge.directed:
+            copies.setdefault(edge.parent, []).append(edge.child)
+    moved = []
+    for pair in edges:
+        for source, other in (pair, pair[::-1]):
+            if pair in made or source not in copies:
+                continue
+            odds, copy = max((_copied(vectors.values, source, copy, other), -copy) for copy in copies[source])
+            if odds > LOSSY_IS_LEAF:
+                pair = _pair(-copy, other)
+                break
+        moved.append(pair)
+    return tuple(moved)
+
+
+def _copied(values: NDArray[np.float64], source: int, copy: int, child: int) -> float:
+    """Log-odds that a child carries the error of a copy, by its share along that error, a normal variable."""
+    error, step = np.nan_to_num(values[copy] - values[source]), np.nan_to_num(values[child] - values[source])
+    energy = float(error @ error)
+    if energy == 0:
+        return 0.0
+    share = float(step @ error) / energy
+    variance = float(np.square(step - share * error) @ np.square(error)) / energy**2
+    return (2 * share - 1) / (2 * max(variance, 1e-6))
 
 
 def _below(tops: set[int], certain: Sequence[CertainEdge]) -> set[int]:

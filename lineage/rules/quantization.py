@@ -12,7 +12,7 @@ from graph_schema.fingerprint import TensorFingerprint
 from graph_schema.labels import Relation
 from lineage.alignment import TensorPair
 from lineage.rules.comparison import Comparison, Transformation
-from lineage.rules.traits import grid_step, on_grid, scaled_bits
+from lineage.rules.traits import grid_step, on_grid, scaled_bits, variety
 
 WITHIN_HALF_A_STEP = 0.998
 FEW_BITS = 0.13
@@ -141,7 +141,7 @@ def coarser(child: TensorFingerprint, parent: TensorFingerprint) -> bool:
     """Whether the child's values repeat more than the parent's, are rounded to zero, or lie on grids it has not."""
     if parent.block.size == 0 or child.block.size == 0:
         return False
-    fewer = child.levels < 0.7 * parent.levels
+    fewer = variety(child) < 0.7 * variety(parent)
     swept = child.zeros > 0.02 * child.size + 4 * parent.zeros
     stepped = on_grid(child.block) and not on_grid(parent.block)
     scaled = scaled_bits(child) > 0 and not scaled_bits(parent)
@@ -172,4 +172,5 @@ def _row_kurtosis(delta: Block) -> float:
 
 
 def _levels(block: Block) -> int:
-    return int(np.median([np.unique(row).size for row in block]))
+    """Different values in a row or in a column, whichever are fewer."""
+    return min(int(np.median([np.unique(line).size for line in lines])) for lines in (block, block.T))

@@ -57,7 +57,7 @@ def traits(fingerprint: Fingerprint) -> Traits:
     floats = [tensor for tensor in fingerprint.tensors if tensor.size and tensor.nonfinite == 0]
     # A grid is sought in the layers first: embeddings and heads are often kept as they were.
     matrices.sort(key=lambda tensor: (not tensor.role.startswith("layers."), tensor.role))
-    repeats = [tensor.levels < 0.8 * tensor.block.shape[1] for tensor in matrices if tensor.levels]
+    repeats = [variety(tensor) < 0.8 for tensor in matrices if tensor.levels]
     return Traits(
         sparse=any(tensor.zeros > 0.01 * tensor.size for tensor in matrices),
         coarse=(bool(repeats) and float(np.mean(repeats)) > 0.3)
@@ -69,6 +69,20 @@ def traits(fingerprint: Fingerprint) -> Traits:
             or all(tensor.f16_exact == tensor.size for tensor in floats)
         ),
     )
+
+
+def variety(tensor: TensorFingerprint) -> float:
+    """Share of different values in a row or in a column of the block, whichever is smaller; 1 without a block.
+
+    Weights are quantised along either axis, by the order in which a container stores inputs and outputs.
+    """
+    rows, columns = tensor.block.shape
+    if not rows * columns:
+        return 1.0
+    looked = tensor.block[:, np.linspace(0, columns - 1, min(LOOKED_AT, columns)).astype(int)]
+    ordered = np.sort(looked, axis=0)
+    distinct = 1 + (ordered[1:] != ordered[:-1]).sum(axis=0)
+    return float(min(tensor.levels / columns, np.median(distinct) / rows))
 
 
 def scaled_bits(tensor: TensorFingerprint) -> int:

@@ -21,6 +21,7 @@ from lineage.measured_roles import measured_roles
 from lineage.nearness import nearest_relatives
 from lineage.relatedness import kinship
 from lineage.rules.expansion import repeats_layers
+from lineage.rules.quantization import to_bf16
 from lineage.spanning_tree import shape_prior
 
 _spec = importlib.util.spec_from_file_location("networks", Path(__file__).with_name("networks.py"))
@@ -134,3 +135,22 @@ def test_layers_that_were_repeated_show(taken: Take, root: dict[str, np.ndarray]
     assert repeats_layers(taken(grown))
     assert repeats_layers(taken(trained(grown, 5)))
     assert not repeats_layers(taken(root))
+
+
+@pytest.mark.parametrize("step", [0.002, 0.0005])
+def test_what_was_trained_from_a_copy_hangs_from_the_copy(
+    taken: Take, root: dict[str, np.ndarray], step: float
+) -> None:
+    copy = {name: to_bf16(values).astype(np.float32) for name, values in root.items()}
+    lake = {
+        "root": root,
+        "copy": copy,
+        "own": trained(root, 1, step=step),
+        "copied": trained(copy, 2, step=step),
+        "other": trained(root, 3, step=step),
+    }
+    versions = {name: taken(item) for name, item in lake.items()}
+    names = {item.version: name for name, item in versions.items()}
+    found = infer(list(versions.values()), least_confidence=0.0)
+    parents = {names[item.child]: names[item.parents[0].id] for item in found.derivations}
+    assert parents == {"copy": "root", "own": "root", "copied": "copy", "other": "root"}
