@@ -1,0 +1,86 @@
+"""Where the accuracy is lost: parents found by what was done to them, `python -m benchmarks.edge_kinds LAKE...`.
+
+One row for each way of making a version; beside it, which other relations were named, and whether the error was one of
+topology (the two are not even neighbours) or of direction.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.lakes.truth import TrueEdge, Truth
+from benchmarks.lineage_accuracy import infer_lake
+from benchmarks.scoring import PredictedEdge
+from graph_schema.labels import Relation
+
+
+def kind(edge: TrueEdge) -> str:
+    """What was done, in a few words."""
+    details = edge.details
+    method = str(details.get("method", edge.relation)).replace(" grid", "")
+    more = [
+        str(details[name])
+        for name in ("grid", "optimizer", "initialised")
+        if details.get(name) and edge.relation is not Relation.MERGED_FROM
+    ]
+    if edge.relation is Relation.FINE_TUNED_FROM and details.get("frozen"):
+        more.append("partly frozen")
+    return f"{edge.relation}: {method}" + (f" ({', '.join(more)})" if more else "")
+
+
+def outcomes(truth: Truth, edges: Sequence[PredictedEdge]) -> list[tuple[str, str]]:
+    """Kind and outcome of every child with one parent that is in the lake."""
+    canon = {name: group[0] for group in truth.duplicates for name in group}
+    present = {canon.get(model.name, model.name) for model in truth.models if model.present}
+    surest: dict[str, PredictedEdge] = {}
+    pairs = set()
+    for edge in sorted(edges, key=lambda item: item.confidence):
+        surest[canon.get(edge.child, edge.child)] = edge
+        pairs.add(frozenset((canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent))))
+    of_child: dict[str, list[TrueEdge]] = defaultdict(list)
+    for true in truth.edges:
+        of_child[canon.get(true.child, true.child)].append(true)
+    found = []
+    for child, true_edges in of_child.items():
+        parent = canon.get(true_edges[0].parent, true_edges[0].parent)
+        if len(true_edges) > 1 or not {child, parent} <= present:
+            continue
+        said = surest.get(child)
+        if said is not None and canon.get(said.parent, said.parent) == parent:
+            outcome = "right" if said.relation is true_edges[0].relation else f"as {said.relation}"
+        else:
+            outcome = "turned round" if frozenset((child, parent)) in pairs else "not a neighbour"
+        found.append((kind(true_edges[0]), outcome))
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lakes", nargs="+", type=Path)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for lake in parser.parse_args(arguments).lakes:
+        truth, edges, _ = infer_lake(lake)
+        for name, outcome in outcomes(truth, edges):
+            counts[name][outcome] += 1
+    table = Table(
+        "what was done", "edges", "parent", "parent and type", "not a neighbour", "turned round", "other type"
+    )
+    for name, found in sorted(counts.items()):
+        total = found.total()
+        other = {outcome: count for outcome, count in found.items() if outcome.startswith("as ")}
+        right = found["right"] + sum(other.values())
+        words = ", ".join(f"{outcome[3:]} {count}" for outcome, count in sorted(other.items()))
+        cells = (total, f"{right / total:.2f}", f"{found['right'] / total:.2f}")
+        table.add_row(name, *map(str, cells), str(found["not a neighbour"]), str(found["turned round"]), words)
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    main()
