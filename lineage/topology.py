@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -13,6 +14,7 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import RoleStack, role_stacks
 from lineage.nearness import pairwise_squares, typical
 from lineage.tail_distance import QuietBasis, tail_energies
+from lineage.threads import processors
 
 MOST_WORK = 1e10
 """Multiplications spent on the links of one family as long as all pairs are weighed."""
@@ -118,11 +120,7 @@ def weigh(
     for stack in role_stacks(fingerprints, roles=roles):
         column = names.index(stack.role)
         rows, ends = _held(stack, pairs, len(fingerprints))
-        for start in range(0, len(rows), BATCH):
-            at = slice(start, start + BATCH)
-            deltas = np.subtract(stack.blocks[ends[at, 1]], stack.blocks[ends[at, 0]], dtype=np.float64)
-            energies[rows[at], column] = np.einsum("kij,kij->k", deltas, deltas)
-            tails[rows[at], column] = tail_energies(deltas)
+        energies[rows, column], tails[rows, column] = _measured(stack, ends)
     if units is None:
         units = Units(tail=_medians(tails, names), frobenius=_medians(energies, names))
     found = zip(
@@ -137,6 +135,25 @@ def weigh(
         for (one, two), tail, energy, missing in found
     )
     return weighed, units
+
+
+def _measured(stack: RoleStack, ends: Pairs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Squared length and tail energy of the change between the members of each pair."""
+
+    def batch(start: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        some = ends[start : start + BATCH]
+        deltas = np.subtract(stack.blocks[some[:, 1]], stack.blocks[some[:, 0]], dtype=np.float64)
+        return np.einsum("kij,kij->k", deltas, deltas), tail_energies(deltas)
+
+    starts = range(0, len(ends), BATCH)
+    if len(starts) > processors():
+        with ThreadPoolExecutor(processors(), thread_name_prefix="links") as pool:
+            found = list(pool.map(batch, starts))
+    else:
+        found = [batch(start) for start in starts]
+    nothing = np.zeros(0)
+    energies, tails = (np.concatenate([nothing, *(part[place] for part in found)]) for place in (0, 1))
+    return energies, tails
 
 
 def _held(stack: RoleStack, pairs: Pairs, size: int) -> tuple[NDArray[np.int64], Pairs]:

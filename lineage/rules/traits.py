@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 
 LOOKED_AT = 8
+MOST_MATRICES = 32
 LEAST_VALUES = 8
 
 
@@ -57,9 +58,12 @@ def traits(fingerprint: Fingerprint) -> Traits:
     floats = [tensor for tensor in fingerprint.tensors if tensor.size and tensor.nonfinite == 0]
     # A grid is sought in the layers first: embeddings and heads are often kept as they were.
     matrices.sort(key=lambda tensor: (not tensor.role.startswith("layers."), tensor.role))
+    sparse = any(tensor.zeros > 0.01 * tensor.size for tensor in matrices)
+    if len(matrices) > MOST_MATRICES:
+        matrices = [matrices[place] for place in np.linspace(0, len(matrices) - 1, MOST_MATRICES).astype(int)]
     repeats = [variety(tensor) < 0.8 for tensor in matrices if tensor.levels]
     return Traits(
-        sparse=any(tensor.zeros > 0.01 * tensor.size for tensor in matrices),
+        sparse=sparse,
         coarse=(bool(repeats) and float(np.mean(repeats)) > 0.3)
         or _stepped(matrices)
         or sum(scaled_bits(tensor) > 0 for tensor in matrices) > 0.5 * len(matrices),
