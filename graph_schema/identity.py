@@ -59,6 +59,39 @@ def version_id(tensors: Iterable[tuple[str, str, Sequence[int], str]]) -> str:
     return digest("version", *(json.dumps(row) for row in rows))
 
 
+def dataset_version_id(files: Iterable[tuple[str, str]]) -> str:
+    """Id of a state of a data set, wherever it lies and whatever it is called.
+
+    Parameters
+    ----------
+    files : iterable of (name, content)
+        Names relative to the data set, and the hexadecimal digest of each file's bytes. The name of a single file does
+        not count; those of several do, since they tell splits apart.
+
+    Examples
+    --------
+    >>> dataset_version_id([("a.csv", "aa")]) == dataset_version_id([("b.csv", "aa")])
+    True
+    """
+    rows = sorted(files)
+    if not rows:
+        raise InputError("no file to identify the data set by")
+    if len(rows) == 1:
+        return digest("dataset version", rows[0][1])
+    return digest("dataset version", *(part.encode("utf-8", "surrogateescape").hex() for row in rows for part in row))
+
+
+def dataset_ghost_id(name: str) -> str:
+    """Id of a state of a data set that is named but absent.
+
+    Examples
+    --------
+    >>> dataset_ghost_id("imdb")
+    'ghost:dataset:imdb'
+    """
+    return GHOST_PREFIX + clean_name(f"dataset:{name}")
+
+
 def ghost_id(name: str) -> str:
     """Id of a version that is named but absent.
 

@@ -95,18 +95,50 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """A named line of dataset versions."""
+    """A named line of dataset versions.
+
+    Attributes
+    ----------
+    id : str
+        `org/name`, or a name derived from the path.
+    name : str
+        What people call it: as Croissant or the card states it, else the last part of the id.
+    location : str, optional
+        Where it was read from, for people; never followed as a path.
+    license, url, citation : str, optional
+        As its documents state them.
+    splits : tuple of str
+        As its documents state them: the name, and the number of rows where it is stated, such as `train: 1000`.
+    """
 
     LABEL: ClassVar[Label] = Label.DATASET
     id: str
     name: str
+    location: str | None = None
     license: str | None = None
     url: str | None = None
+    citation: str | None = None
+    splits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetVersion:
-    """One immutable state of a dataset; `ghost:NAME` where it is only named."""
+    """One immutable state of a dataset; `ghost:dataset:NAME` where it is only named.
+
+    Attributes
+    ----------
+    id : str
+        `graph_schema.identity.dataset_version_id` of the content.
+    name : str
+        The id of the dataset that has it; the first in the alphabet where several have.
+    format : str, optional
+        `csv`, `parquet`, `jsonl`, `image` and the like; several are separated by commas.
+    rows, bytes, files : int, optional
+    columns : tuple of str
+        `name: type`, in the order of the file, at most 1000.
+    splits : tuple of str
+        `name: rows`, as counted.
+    """
 
     LABEL: ClassVar[Label] = Label.DATASET_VERSION
     id: str
@@ -114,7 +146,9 @@ class DatasetVersion:
     format: str | None = None
     rows: int | None = None
     bytes: int | None = None
+    files: int | None = None
     columns: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from ingest.grouping import DOCUMENTS, group
 from ingest.model_source import ModelSource, Rejected
 from ingest.readers.sharded import index_family, shard_key
 from ingest.stored_file import StoredFile
-from ingest.walk import stored_file, walk
+from ingest.walk import link_boundary, stored_file, walk
 
 
 def discover(paths: Sequence[Path]) -> Iterator[ModelSource | Rejected]:
@@ -84,7 +84,7 @@ def _discover_one(path: Path) -> Iterator[ModelSource | Rejected]:
         return
     files: list[StoredFile] = []
     repositories: list[GitRepository] = []
-    boundary = _boundary(root)
+    boundary = link_boundary(root)
     for item in walk(root, boundary=boundary):
         if isinstance(item, Rejected):
             yield item
@@ -141,7 +141,7 @@ def _discover_file(path: Path, target: Path) -> Iterator[ModelSource | Rejected]
         yield Rejected(location=str(path), error=error)
         return
     files = [chosen]
-    for item in walk_flat(folder, _boundary(folder)):
+    for item in walk_flat(folder, link_boundary(folder)):
         index = index_family(chosen.base) is not None
         same = (shard_key(item.base) or ("",))[0] == (shard_key(chosen.base) or (chosen.base,))[0]
         if item.base != chosen.base and (item.base in DOCUMENTS or same or index):
@@ -158,11 +158,3 @@ def walk_flat(folder: Path, boundary: Path) -> Iterator[StoredFile]:
             yield stored_file(path, name=path.name, boundary=boundary)
         except ModelLakeError:
             continue
-
-
-def _boundary(root: Path) -> Path:
-    """How far links may lead: the directory itself, or the cache repository that it is a snapshot of."""
-    for folder in (root, *root.parents):
-        if folder.name.startswith("models--") and (folder / "blobs").is_dir():
-            return folder
-    return root

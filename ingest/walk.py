@@ -85,6 +85,14 @@ def walk(root: Path, *, boundary: Path, prefix: str = "") -> Iterator[StoredFile
         pending.extend(reversed(folders))
 
 
+def link_boundary(root: Path) -> Path:
+    """How far links may lead: the directory itself, or the repository of a hub cache that it is a snapshot of."""
+    for folder in (root, *root.parents):
+        if folder.name.startswith(("models--", "datasets--")) and (folder / "blobs").is_dir():
+            return folder
+    return root
+
+
 def stored_file(path: Path, *, name: str, boundary: Path) -> StoredFile:
     """The regular file that a path leads to, through links inside `boundary` alone.
 

@@ -7,10 +7,7 @@ its data, every length, index and shape, so that a damaged or forged file is an 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -20,8 +17,9 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from graph_schema.errors import FingerprintError, PathNotFoundError, ResourceError
+from graph_schema.errors import FingerprintError, PathNotFoundError
 from graph_schema.fingerprint import FINGERPRINT_VERSION, Fingerprint, TensorFingerprint
+from ingest.atomic_file import write_atomically
 from ingest.fingerprint.sampling import SKETCH_SIDES
 from ingest.fingerprint.values import WIDE, decode, encode
 from ingest.tensors import STORAGE
@@ -54,33 +52,7 @@ def write_fingerprint(path: Path | str, fingerprint: Fingerprint, *, samples: bo
     ResourceError
         If the file cannot be written; whatever was there before is then still there.
     """
-    path = Path(path)
-    content = to_bytes(fingerprint, samples=samples)
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - the very operation that is meant
-        temporary = None
-        with suppress(OSError):  # not every system can open a folder
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-    except OSError as error:
-        raise ResourceError(
-            f"the fingerprint cannot be written: {error.strerror or error}",
-            where=str(path),
-            remedy="free some space or check the folder's permissions",
-        ) from error
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                Path(temporary).unlink()
+    write_atomically(Path(path), to_bytes(fingerprint, samples=samples), what="the fingerprint")
 
 
 def read_fingerprint(path: Path | str) -> Fingerprint:

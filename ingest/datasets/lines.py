@@ -1,0 +1,172 @@
+"""JSON Lines, JSON arrays and plain text as batches of rows, read in a stream."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from graph_schema.errors import FormatError, UnsafeFileError
+from ingest.datasets.columns import Batch, json_column
+from ingest.datasets.sketching import COLUMNS_MOST
+from ingest.datasets.tables import LeftOut
+
+BLOCK_BYTES = 4 << 20
+LINE_LIMIT = 16 << 20
+"""Bytes of the longest line, and characters of the longest element of an array."""
+
+_BATCH_ROWS = 8_192
+_BATCH_CELLS = 1 << 20
+_BATCH_BYTES = 32 << 20
+TEXT, VALUE = "text", "value"
+
+
+def read_text(stream: BinaryIO, where: str) -> Iterator[Batch]:
+    """Batches of one column, `text`, a row a line; empty lines are no rows."""
+    for lines in _lines(stream, where):
+        kept = [line for line in lines if line]
+        if kept:
+            yield Batch(names=(TEXT,), columns=(pa.array(kept, pa.large_binary()),), rows=len(kept))
+
+
+def read_json_lines(stream: BinaryIO, where: str, left_out: LeftOut) -> Iterator[Batch]:
+    """Batches of JSON Lines: an object's keys are the columns, anything else is a column `value`.
+
+    Parameters
+    ----------
+    stream : binary file
+    where : str
+    left_out : LeftOut
+        Gets the lines that are no JSON.
+    """
+
+    def rows() -> Iterator[tuple[Any, int]]:
+        number = 0
+        for lines in _lines(stream, where):
+            for line in lines:
+                number += 1
+                if not line.strip():
+                    continue
+                try:
+                    yield json.loads(line), len(line)
+                except (ValueError, RecursionError) as error:
+                    reason = str(error)
+                    left_out.add(partial("line {}: {:.200}".format, number, reason))
+
+    yield from _batches(rows(), where)
+
+
+def read_json_array(stream: BinaryIO, where: str) -> Iterator[Batch]:
+    """Batches of a JSON array, an element a row, without holding more than one element and one block of it."""
+    yield from _batches(_elements(stream, where), where)
+
+
+def _lines(stream: BinaryIO, where: str) -> Iterator[list[bytes]]:
+    """Lines without their ends, a block's at a time."""
+    rest = b""
+    first = True
+    while block := stream.read(BLOCK_BYTES):
+        if first:
+            block, first = block.removeprefix(codecs.BOM_UTF8), False
+        head, newline, tail = block.rpartition(b"\n")
+        if not newline:
+            rest += block
+            if len(rest) > LINE_LIMIT:
+                raise UnsafeFileError(f"has a line longer than {LINE_LIMIT >> 20} MiB", where=where)
+            continue
+        yield [line.removesuffix(b"\r") for line in (rest + head).split(b"\n")]
+        rest = tail
+    if rest:
+        yield [rest.removesuffix(b"\r")]
+
+
+def _batches(rows: Iterable[tuple[Any, int]], where: str) -> Iterator[Batch]:
+    columns: dict[str, list[Any]] = {}
+    count = size = 0
+    for row, length in rows:
+        for name, value in (row if isinstance(row, dict) else {VALUE: row}).items():
+            column = columns.get(name)
+            if column is None:
+                if len(columns) == COLUMNS_MOST:
+                    raise UnsafeFileError(f"has more than {COLUMNS_MOST} columns", where=where)
+                column = columns[name] = []
+            if len(column) < count:
+                column.extend([None] * (count - len(column)))
+            column.append(value)
+        count += 1
+        size += length
+        if count == _BATCH_ROWS or size > _BATCH_BYTES or count * len(columns) > _BATCH_CELLS:
+            yield _batch(columns, count)
+            columns, count, size = {}, 0, 0
+    if count:
+        yield _batch(columns, count)
+
+
+def _batch(columns: dict[str, list[Any]], rows: int) -> Batch:
+    for column in columns.values():
+        column.extend([None] * (rows - len(column)))
+    if not columns:
+        columns = {VALUE: [None] * rows}
+    # A name may hold lone surrogates, which nothing else takes.
+    names = [name.encode("utf-8", "replace").decode("utf-8") for name in columns]
+    return Batch(names=names, columns=[json_column(column) for column in columns.values()], rows=rows)
+
+
+def _elements(stream: BinaryIO, where: str) -> Iterator[tuple[Any, int]]:
+    decoder = json.JSONDecoder()
+    decode = codecs.getincrementaldecoder("utf-8-sig")("replace")
+    text, place, ended = "", 0, False
+
+    def more() -> bool:
+        nonlocal text, place, ended
+        block = stream.read(BLOCK_BYTES)
+        ended = not block
+        text, place = text[place:] + decode.decode(block, ended), 0
+        return not ended
+
+    def damaged(reason: str) -> FormatError:
+        return FormatError(f"is no JSON array of rows: {reason}", where=where, remedy="write it again")
+
+    def mark() -> str:
+        nonlocal place
+        while True:
+            while place < len(text) and text[place] in " \t\r\n":
+                place += 1
+            if place < len(text):
+                return text[place]
+            if not more():
+                raise damaged("it ends early")
+
+    if mark() != "[":
+        raise damaged("it does not begin with a bracket")
+    place += 1
+    if mark() == "]":
+        return
+    while True:
+        mark()
+        while True:
+            try:
+                value, end = decoder.raw_decode(text, place)
+                # A number at the end of what was read may go on.
+                if end < len(text) or ended:
+                    break
+            except RecursionError:
+                raise UnsafeFileError("is nested too deeply", where=where) from None
+            except ValueError as error:
+                if ended:
+                    raise damaged(str(error)[:200]) from error
+            if len(text) - place > LINE_LIMIT:
+                raise UnsafeFileError(f"has an element longer than {LINE_LIMIT >> 20} MiB", where=where)
+            more()
+        length, place = end - place, end
+        yield value, length
+        follows = mark()
+        if follows not in ",]":
+            raise damaged(f"{follows!r} where a comma should be")
+        place += 1
+        if follows == "]":
+            return
