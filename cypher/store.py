@@ -16,7 +16,7 @@ from cypher.reading import Table, read_cypher, read_library
 from cypher.writing import Written, forget_edits, forget_ghosts, statements, write_rows
 from graph_schema.errors import StoreError
 from graph_schema.graph import Rows
-from graph_schema.labels import GHOST
+from graph_schema.labels import GHOST, Label
 
 if TYPE_CHECKING:
     from neo4j import ManagedTransaction, Session
@@ -101,8 +101,8 @@ class Store:
         """Forget Edits with all that stands on them, and write rows, in one transaction.
 
         Deletes the Edits with these ids (unknown ones are ignored), their Evidence and the shortcut edges whose `edit`
-        is one of them, then writes, then deletes the ghosts that are left without any relationship, unless they are
-        among `rows`.
+        is one of them, then writes, then deletes the ghosts that nothing leads to any more, and the datasets that had
+        no other state, unless they are among `rows`.
 
         Raises
         ------
@@ -111,7 +111,8 @@ class Store:
         """
         check_rows(rows)
         batches, written = statements(rows)
-        ghosts = {node.id for node in rows.nodes if GHOST in node.labels}
+        data = (Label.DATASET, Label.DATASET_VERSION)
+        ghosts = {node.id for node in rows.nodes if GHOST in node.labels or node.labels[0] in data}
 
         def work(transaction: ManagedTransaction) -> None:
             if edits:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from graph_schema.errors import InputError
 from graph_schema.graph import Edge, Node, Rows
+from graph_schema.identity import GHOST_PREFIX
 from graph_schema.labels import GHOST
 from graph_schema.schema import Kind, Property, edge_type, node_type
 
@@ -21,12 +22,17 @@ BATCH = 2_000
 _FORGET = (
     "MATCH (edit:Edit) WHERE edit.id IN $edits MATCH (edit)-[:OUTPUT]->(child:Version)-[shortcut]->() "
     "WHERE shortcut.edit = edit.id DELETE shortcut",
+    "MATCH (edit:Edit) WHERE edit.id IN $edits MATCH (edit)-[:OUTPUT]->(child:DatasetVersion)-[shortcut]->() "
+    "WHERE shortcut.edit = edit.id DELETE shortcut",
     "MATCH (edit:Edit) WHERE edit.id IN $edits MATCH (edit)-[:SUPPORTED_BY]->(evidence:Evidence) "
     "DETACH DELETE evidence",
     "MATCH (edit:Edit) WHERE edit.id IN $edits DETACH DELETE edit",
 )
 _FORGET_GHOSTS = (
-    f"MATCH (ghost:{GHOST}) WHERE NOT EXISTS {{ (ghost)--() }} AND NOT ghost.id IN $kept DETACH DELETE ghost"
+    f"MATCH (ghost:{GHOST}) WHERE NOT EXISTS {{ (ghost)--() }} AND NOT ghost.id IN $kept DETACH DELETE ghost",
+    f"MATCH (ghost:DatasetVersion) WHERE ghost.id STARTS WITH '{GHOST_PREFIX}' "
+    "AND NOT EXISTS { (ghost)<-[:TRAINED_ON]-() } AND NOT ghost.id IN $kept DETACH DELETE ghost",
+    "MATCH (data:Dataset) WHERE NOT EXISTS { (data)-[:HAS_VERSION]->() } AND NOT data.id IN $kept DETACH DELETE data",
 )
 
 
@@ -93,8 +99,9 @@ def forget_edits(transaction: ManagedTransaction, edits: Sequence[str]) -> None:
 
 
 def forget_ghosts(transaction: ManagedTransaction, *, kept: Iterable[str]) -> None:
-    """Delete ghosts without any relationship, except the ones just written."""
-    transaction.run(_FORGET_GHOSTS, kept=sorted(kept)).consume()
+    """Delete ghosts that nothing leads to, and datasets that had no other state, except the ones just written."""
+    for statement in _FORGET_GHOSTS:
+        transaction.run(statement, kept=sorted(kept)).consume()
 
 
 def _edge_key(edge: Edge) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from graph_schema.graph import Edge, Rows, Value
 from graph_schema.identity import edit_id, evidence_id
-from graph_schema.labels import Basis, Label, Relation
+from graph_schema.labels import DATA_RELATIONS, Basis, Label, Relation
 from graph_schema.records import Agent, Edit, Evidence, Record
 
 
@@ -55,7 +55,7 @@ class Parent:
     Attributes
     ----------
     id : str
-        Id of the Version (or DatasetVersion, where the relation is `TRAINED_ON`).
+        Id of the Version (or DatasetVersion, where the relation is `TRAINED_ON` or one between data).
     role : str
         `base`, `constituent`, `adapter`, `teacher` or `data`.
     weight : float, optional
@@ -74,11 +74,11 @@ class Derivation:
     Attributes
     ----------
     child : str
-        Id of a Version.
+        Id of a Version, or of a DatasetVersion where the relation is one between data.
     parents : tuple of Parent
         At least one; several for a merge, or for an adapter with its base.
     relation : Relation
-        A shortcut of `graph_schema.labels.LINEAGE`, or `TRAINED_ON`.
+        A shortcut of `graph_schema.labels.LINEAGE` or `DATA_RELATIONS`, or `TRAINED_ON`.
     basis : Basis
         Declared or inferred.
     confidence : float in [0, 1]
@@ -94,6 +94,8 @@ class Derivation:
         Second most likely parent.
     claimed_by : Agent, optional
         Who declared it.
+    share : (float, float, float), optional
+        For a relation between data: the share of the child's rows that are in the parent, and its interval.
     """
 
     child: str
@@ -107,6 +109,7 @@ class Derivation:
     observations: tuple[Observation, ...] = ()
     runner_up: str | None = None
     claimed_by: Agent | None = None
+    share: tuple[float, float, float] | None = None
 
     @property
     def id(self) -> str:
@@ -126,8 +129,13 @@ class Derivation:
             runner_up=self.runner_up,
         )
         evidence = {item.id: item for item in (observation.evidence(edit.id) for observation in self.observations)}
-        ends = Label.DATASET_VERSION if self.relation is Relation.TRAINED_ON else Label.VERSION
-        node, child = (Label.EDIT, edit.id), (Label.VERSION, self.child)
+        between_data = self.relation in DATA_RELATIONS
+        ends = Label.DATASET_VERSION if between_data or self.relation is Relation.TRAINED_ON else Label.VERSION
+        starts = Label.DATASET_VERSION if between_data else Label.VERSION
+        node, child = (Label.EDIT, edit.id), (starts, self.child)
+        shares: dict[str, Value] = (
+            {} if self.share is None else dict(zip(("share", "share_low", "share_high"), self.share, strict=True))
+        )
         edges = [Edge(relation=Relation.OUTPUT, source=node, target=child, properties={})]
         for parent in self.parents:
             weight: dict[str, Value] = {} if parent.weight is None else {"weight": parent.weight}
@@ -150,6 +158,7 @@ class Derivation:
                         "edit": edit.id,
                         "method": self.method,
                         **(weight if self.relation is Relation.MERGED_FROM else {}),
+                        **(shares if between_data else {}),
                     },
                 )
             )

@@ -46,6 +46,10 @@ class Relation(StrEnum):
     REPARAMETRIZED_FROM = "REPARAMETRIZED_FROM"
     TRAINED_ON = "TRAINED_ON"
     EVALUATED_ON = "EVALUATED_ON"
+    SAME_ROWS_AS = "SAME_ROWS_AS"
+    SUBSET_OF = "SUBSET_OF"
+    OVERLAPS_WITH = "OVERLAPS_WITH"
+    REVISED_FROM = "REVISED_FROM"
 
 
 LINEAGE: tuple[Relation, ...] = (
@@ -60,6 +64,15 @@ LINEAGE: tuple[Relation, ...] = (
     Relation.REPARAMETRIZED_FROM,
 )
 """Shortcuts from a child Version to a parent Version, in the order in which they are listed to people."""
+
+
+DATA_RELATIONS: tuple[Relation, ...] = (
+    Relation.SAME_ROWS_AS,
+    Relation.SUBSET_OF,
+    Relation.OVERLAPS_WITH,
+    Relation.REVISED_FROM,
+)
+"""Shortcuts from a DatasetVersion to another, read off the sketches of their rows (`lineage.dataset_relations`)."""
 
 
 class Basis(StrEnum):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Union, get_args, get_origin, get_type_hints
 
-from graph_schema.labels import LINEAGE, Label, Relation
+from graph_schema.labels import DATA_RELATIONS, LINEAGE, Label, Relation
 from graph_schema.records import (
     Agent,
     Benchmark,
@@ -25,7 +25,7 @@ from graph_schema.records import (
     Version,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised with every migration."""
 
 
@@ -112,7 +112,7 @@ NODES: tuple[NodeType, ...] = (
     _node(Model, indexed=("name", "organization"), searched=("id", "name")),
     _node(Version, indexed=("name", "kind"), searched=("id", "name", "architecture")),
     _node(Dataset, indexed=("name",), searched=("id", "name")),
-    _node(DatasetVersion, indexed=("name",)),
+    _node(DatasetVersion, indexed=("name", "format")),
     _node(Edit, indexed=("kind", "basis")),
     _node(Evidence, indexed=("kind",)),
     _node(Agent),
@@ -127,6 +127,7 @@ _SHORTCUT = (
     Property(name="method", kind=Kind.STRING),
 )
 _WEIGHT = Property(name="weight", kind=Kind.FLOAT, required=False)
+_SHARE = tuple(Property(name=name, kind=Kind.FLOAT, required=False) for name in ("share", "share_low", "share_high"))
 _INPUT = (Property(name="role", kind=Kind.STRING), _WEIGHT)
 
 EDGES: tuple[EdgeType, ...] = (
@@ -142,12 +143,21 @@ EDGES: tuple[EdgeType, ...] = (
             Property(name="author", kind=Kind.STRING, required=False),
         ),
     ),
-    EdgeType(relation=Relation.HAS_VERSION, source=Label.DATASET, target=Label.DATASET_VERSION),
+    EdgeType(
+        relation=Relation.HAS_VERSION,
+        source=Label.DATASET,
+        target=Label.DATASET_VERSION,
+        properties=(
+            Property(name="path", kind=Kind.STRING, required=False),
+            Property(name="number", kind=Kind.INTEGER, required=False),
+        ),
+    ),
     EdgeType(relation=Relation.INPUT, source=Label.EDIT, target=Label.VERSION, properties=_INPUT, key=("role",)),
     EdgeType(
         relation=Relation.INPUT, source=Label.EDIT, target=Label.DATASET_VERSION, properties=_INPUT, key=("role",)
     ),
     EdgeType(relation=Relation.OUTPUT, source=Label.EDIT, target=Label.VERSION),
+    EdgeType(relation=Relation.OUTPUT, source=Label.EDIT, target=Label.DATASET_VERSION),
     EdgeType(relation=Relation.SUPPORTED_BY, source=Label.EDIT, target=Label.EVIDENCE),
     EdgeType(relation=Relation.CLAIMED_BY, source=Label.EDIT, target=Label.AGENT),
     EdgeType(relation=Relation.DESCRIBED_BY, source=Label.MODEL, target=Label.PUBLICATION),
@@ -167,6 +177,16 @@ EDGES: tuple[EdgeType, ...] = (
         target=Label.DATASET_VERSION,
         properties=_SHORTCUT,
         key=("basis",),
+    ),
+    *(
+        EdgeType(
+            relation=relation,
+            source=Label.DATASET_VERSION,
+            target=Label.DATASET_VERSION,
+            properties=(*_SHORTCUT, *_SHARE),
+            key=("basis",),
+        )
+        for relation in DATA_RELATIONS
     ),
     EdgeType(
         relation=Relation.EVALUATED_ON,

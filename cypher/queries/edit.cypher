@@ -4,7 +4,7 @@
 //
 // -> edit: STRING, kind: STRING, basis: STRING, method: STRING, confidence: FLOAT, summary: STRING,
 //    parameters: STRING, runner_up: STRING, child: STRING, parents: LIST<STRING>
-MATCH (edit:Edit {id: $edit})-[:OUTPUT]->(child:Version)
+MATCH (edit:Edit {id: $edit})-[:OUTPUT]->(child)
 OPTIONAL MATCH (edit)-[:INPUT]->(parent)
 WITH edit, child, parent.id AS parent
 ORDER BY parent

@@ -1,0 +1,126 @@
+"""Two states of data held against each other: rows, columns, and what was added, removed or changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graph_schema.row_sketch import ColumnSketch, DatasetSketch
+from lineage.row_overlap import Share, containment, distinct, relative_error, similarity
+
+MANY_VALUES = 16
+"""Distinct values from which an equal column is no accident."""
+
+_NEARLY_UNIQUE = 0.97
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What the sketches of two states of data show.
+
+    Attributes
+    ----------
+    same_rows : bool
+        Whether both have the same rows, equally often, in whatever order and form.
+    forward, backward : Share
+        Share of the first one's rows that are in the second, and the other way round.
+    alike : Share
+        Jaccard's similarity.
+    equal_columns : tuple of str
+        Columns of one name with the same values, equally often, in both; those with fewer than `MANY_VALUES` left out.
+    added_columns, removed_columns : tuple of str
+        Names of the first alone, and of the second alone: the first is taken for the newer.
+    key : str or None
+        A column that tells the rows of both apart.
+    key_share : Share or None
+        Share of the second one's keys that are in the first.
+    """
+
+    same_rows: bool
+    forward: Share
+    backward: Share
+    alike: Share
+    equal_columns: tuple[str, ...] = ()
+    added_columns: tuple[str, ...] = ()
+    removed_columns: tuple[str, ...] = ()
+    key: str | None = None
+    key_share: Share | None = None
+
+
+def compare(newer: DatasetSketch, older: DatasetSketch) -> Comparison:
+    """Hold two states of data against each other; O(k log k) time a column."""
+    new, old = ({column.name: column for column in item.columns} for item in (newer, older))
+    shared = sorted(new.keys() & old.keys())
+    key = _key(newer, older, new, old, shared)
+    return Comparison(
+        same_rows=(newer.rows, newer.multiset) == (older.rows, older.multiset) and newer.rows > 0,
+        forward=containment(newer.distinct, older.distinct),
+        backward=containment(older.distinct, newer.distinct),
+        alike=similarity(newer.distinct, older.distinct),
+        equal_columns=tuple(name for name in shared if telling(new[name]) and _equal(new[name], old[name])),
+        added_columns=tuple(sorted(new.keys() - old.keys())),
+        removed_columns=tuple(sorted(old.keys() - new.keys())),
+        key=key,
+        key_share=None if key is None else containment(old[key].distinct, new[key].distinct),
+    )
+
+
+def telling(column: ColumnSketch) -> bool:
+    """Whether a column has so many values that an equal one is no accident."""
+    return len(column.distinct.hashes) >= MANY_VALUES
+
+
+def changes(newer: DatasetSketch, older: DatasetSketch, found: Comparison) -> str:
+    """What became of the older state's rows and columns, in words; numbers that are estimates say "about".
+
+    Rows count as changed where a column tells them apart and the rest of the row is another. With a column added,
+    removed or renamed every row has changed, and only the columns and keys are spoken of.
+    """
+    parts: list[str] = []
+    reshaped = bool(found.added_columns or found.removed_columns)
+    exact = found.backward.exact and found.forward.exact
+    whole_old, whole_new = distinct(older.distinct), distinct(newer.distinct)
+    if found.same_rows:
+        return "the same rows"
+    if not reshaped or found.key_share is not None:
+        common = found.backward.value * whole_old
+        kept = common
+        if found.key_share is not None:
+            kept = max(found.key_share.value * whole_old, common)
+            exact = exact and found.key_share.exact
+        changed = 0.0 if reshaped else kept - common
+        numbers = (("added", whole_new - kept), ("removed", whole_old - kept), ("changed", changed))
+        for word, number in numbers:
+            if round(number) > 0:
+                parts.append(f"{'' if exact else 'about '}{round(number)} rows {word}")
+    for word, names in (("added", found.added_columns), ("removed", found.removed_columns)):
+        if names:
+            shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            parts.append(f"{'columns' if len(names) > 1 else 'column'} {shown} {word}")
+    return "; ".join(parts) or "the same distinct rows, repeated otherwise"
+
+
+def _equal(one: ColumnSketch, other: ColumnSketch) -> bool:
+    return (one.values, one.multiset) == (other.values, other.multiset)
+
+
+def _key(
+    newer: DatasetSketch,
+    older: DatasetSketch,
+    new: dict[str, ColumnSketch],
+    old: dict[str, ColumnSketch],
+    shared: list[str],
+) -> str | None:
+    """Of the columns that tell the rows of both apart, the one with most values in both; the first by name on a tie."""
+    keys = [name for name in shared if _unique(new[name], newer.rows) and _unique(old[name], older.rows)]
+    if not keys:
+        return None
+    return min(keys, key=lambda name: (-containment(old[name].distinct, new[name].distinct).value, name))
+
+
+def _unique(column: ColumnSketch, rows: int) -> bool:
+    if column.values < rows or not rows:
+        return False
+    if column.distinct.complete:
+        return len(column.distinct.hashes) == rows
+    # Two standard deviations of the estimate from all distinct; a column with repetitions lies far below.
+    return distinct(column.distinct) >= _NEARLY_UNIQUE * rows * (1 - 2 * relative_error(column.distinct))
