@@ -19,13 +19,17 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from graph_schema.errors import ModelLakeError, ResourceError
 from ingest.claims.statements import Documentation
+from ingest.datasets.dataset_source import DatasetSource
 from ingest.limits import ReadingLimits
 from ingest.model_source import ModelSource, WeightSet
 from ingest.reading import Progress, VersionReading
+
+if TYPE_CHECKING:
+    from ingest.datasets.reading import DatasetReading
 
 _STARTUP_SECONDS = 120.0
 _ROOT = str(Path(__file__).resolve().parent.parent)
@@ -62,6 +66,8 @@ class Worker:
             # One arena of 64 MiB of address space for each thread would count against the cap.
             "MALLOC_ARENA_MAX": "2",
             "OMP_NUM_THREADS": "1",
+            # Others set address space aside that would count against the cap.
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
             "OPENBLAS_NUM_THREADS": "1",
         }
         try:
@@ -235,6 +241,20 @@ class IsolatedReader:
                 (source,),
                 where=source.location,
                 seconds=limits.time_for(size),
+                progress=self._progress,
+            )
+        return answer
+
+    def dataset(self, source: DatasetSource) -> DatasetReading:
+        """One data set."""
+        limits = self._pool.limits
+        limits.check_size(source.size, source.location)
+        with self._pool.borrow() as worker:
+            answer: DatasetReading = worker.ask(
+                "dataset",
+                (source,),
+                where=source.location,
+                seconds=limits.time_for(source.size),
                 progress=self._progress,
             )
         return answer

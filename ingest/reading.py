@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from graph_schema.errors import ModelLakeError
 from graph_schema.fingerprint import FINGERPRINT_VERSION, Fingerprint
@@ -14,6 +14,7 @@ from graph_schema.records import Claim, Model, Version
 from ingest.claims.configs import load_json, lora_scale
 from ingest.claims.documents import CARD_LIMIT, card_model, read_documents
 from ingest.claims.statements import Documentation, Statement, excerpt
+from ingest.datasets.dataset_source import DatasetSource
 from ingest.fingerprint import take_fingerprint
 from ingest.fingerprint.plan import BlockPlan
 from ingest.limits import ReadingLimits
@@ -21,6 +22,9 @@ from ingest.model_source import Commit, ModelSource, WeightSet
 from ingest.readers import open_tensors
 from ingest.stored_file import StoredFile
 from ingest.tensors import TensorSource
+
+if TYPE_CHECKING:
+    from ingest.datasets.reading import DatasetReading
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that were read since the last call, from any thread."""
@@ -92,6 +96,10 @@ class Reader(Protocol):
         """As `read_weights`."""
         ...
 
+    def dataset(self, source: DatasetSource) -> DatasetReading:
+        """As `ingest.datasets.reading.read_dataset`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectReader:
@@ -116,6 +124,13 @@ class DirectReader:
         """One set of weights."""
         self.limits.check_size(weights.size, weights.files[0].name)
         return read_weights(weights, name=name, workers=self.threads, progress=self.progress)
+
+    def dataset(self, source: DatasetSource) -> DatasetReading:
+        """One data set."""
+        from ingest.datasets.reading import read_dataset
+
+        self.limits.check_size(source.size, source.location)
+        return read_dataset(source, progress=self.progress)
 
 
 def read_model(

@@ -34,6 +34,12 @@ def serve(connection: Connection, memory: int) -> None:
         try:
             if kind == "documents":
                 result: object = read_documents(*arguments)
+            elif kind == "dataset":
+                # Only here: pyarrow and the compiled code for cells take a second to load.
+                from ingest.datasets.reading import read_dataset
+
+                (source,) = arguments
+                result = read_dataset(source, progress=lambda size: connection.send(("progress", size)))
             else:
                 weights, name, threads = arguments
                 result = read_weights(

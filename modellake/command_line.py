@@ -85,7 +85,7 @@ def ingest(
     settle: float | None,
     as_json: bool,
 ) -> None:
-    """Read the models below PATHS: one pass over each one's weights, and what its cards claim.
+    """Read the models and data sets below PATHS: weights in one pass, rows into sketches, and what cards claim.
 
     Dumps of a hub's metadata among PATHS (CSV of edges, JSON lines of models or cards, gzipped or not) are read too.
     """
@@ -102,7 +102,7 @@ def ingest(
 
     summary = ingest_with_progress(_lake(context), paths, workers)
     show_ingest(summary, as_json=as_json)
-    nothing = not (summary.models or summary.unchanged or summary.described)
+    nothing = not (summary.models or summary.datasets or summary.unchanged or summary.described)
     if nothing or (strict and summary.problems):
         raise SystemExit(FAILED)
 
@@ -180,6 +180,22 @@ def claims(context: click.Context, model: str | None, as_json: bool) -> None:
     from modellake.terminal import show_findings
 
     show_findings(_lake(context).findings(model), as_json=as_json)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+@_reporting
+def datasets(context: click.Context, name: str | None, as_json: bool) -> None:
+    """List the data sets, or show the schema, relations and models of the one called NAME."""
+    from modellake.dataset_views import show_dataset, show_datasets
+
+    lake = _lake(context)
+    if name is None:
+        show_datasets(lake.datasets(), as_json=as_json)
+    else:
+        show_dataset(lake.dataset(name), as_json=as_json)
 
 
 @main.command()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.graph import Edge, Rows
-from graph_schema.identity import clean_name, ghost_id
+from graph_schema.identity import clean_name, dataset_ghost_id, ghost_id
 from graph_schema.labels import LINEAGE, AgentKind, Basis, Label, Relation, VersionKind
 from graph_schema.records import (
     Agent,
@@ -29,7 +29,9 @@ Resolve = Callable[[str], str | None]
 UNKNOWN_SUFFIX = "_unknown"
 
 
-def declared_rows(model: Model, versions: Sequence[Version], claims: Iterable[Claim], resolve: Resolve) -> Rows:
+def declared_rows(
+    model: Model, versions: Sequence[Version], claims: Iterable[Claim], resolve: Resolve, resolve_dataset: Resolve
+) -> Rows:
     """Everything that the documents of one model declare about its versions.
 
     Parameters
@@ -39,6 +41,8 @@ def declared_rows(model: Model, versions: Sequence[Version], claims: Iterable[Cl
         What the claims are about: the model's own versions, components left out.
     claims : iterable of Claim
     resolve : callable
+    resolve_dataset : callable
+        From the name of a dataset to the id of its state in the store, or None where it is absent.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def declared_rows(model: Model, versions: Sequence[Version], claims: Iterable[Cl
         if relation in LINEAGE:
             rows += _lineage(model, versions, relation, group, resolve)
         elif relation is Relation.TRAINED_ON:
-            rows += _trained(model, versions, target, group)
+            rows += _trained(model, versions, target, group, resolve_dataset)
         elif relation is Relation.EVALUATED_ON:
             rows += _evaluated(versions, target, group)
         elif relation is Relation.DESCRIBED_BY:
@@ -103,21 +107,20 @@ def _base_name(model: Model, claim: Claim) -> str:
     return clean_name(claim.target)
 
 
-def _trained(model: Model, versions: Sequence[Version], target: str, claims: Sequence[Claim]) -> Rows:
+def _trained(model: Model, versions: Sequence[Version], target: str, claims: Sequence[Claim], resolve: Resolve) -> Rows:
     name = clean_name(target)
-    state = ghost_id(f"dataset:{name}")
-    records: list[Record] = [Dataset(id=name, name=name), DatasetVersion(id=state, name=name)]
-    rows = Rows.of(
-        records,
-        [
-            Edge(
-                relation=Relation.HAS_VERSION,
-                source=(Label.DATASET, name),
-                target=(Label.DATASET_VERSION, state),
-                properties={},
-            )
-        ],
-    )
+    state = resolve(name)
+    rows = Rows()
+    if state is None:
+        state = dataset_ghost_id(name)
+        records: list[Record] = [Dataset(id=name, name=name), DatasetVersion(id=state, name=name)]
+        edge = Edge(
+            relation=Relation.HAS_VERSION,
+            source=(Label.DATASET, name),
+            target=(Label.DATASET_VERSION, state),
+            properties={},
+        )
+        rows = Rows.of(records, [edge])
     for version in versions:
         rows += Derivation(
             child=version.id,

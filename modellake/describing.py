@@ -12,6 +12,7 @@ from graph_schema.identity import digest
 from graph_schema.labels import Label, Relation, VersionKind
 from graph_schema.records import Claim, Version
 from ingest.hub_metadata import HubMetadata, dump_files, is_hub_metadata
+from modellake.dataset_resolution import dataset_resolver
 from modellake.declarations import declared_rows
 
 BATCH = 100
@@ -72,6 +73,7 @@ def write_metadata(store: Store, found: HubMetadata, *, written: Callable[[int],
     def resolve(name: str) -> str | None:
         return present[name][0] if name in present else None
 
+    resolve_dataset = dataset_resolver(store)
     pairs = list(zip(found.models, found.versions, strict=True))
     for start in range(0, len(pairs), BATCH):
         parts: list[Rows] = []
@@ -88,7 +90,7 @@ def write_metadata(store: Store, found: HubMetadata, *, written: Callable[[int],
                 parts.append(Rows.of([model, ghost], [edge]))
             else:
                 subject = Version(id=arrived, name=model.id)
-            parts.append(declared_rows(model, [subject], claims.get(model.id, ()), resolve))
+            parts.append(declared_rows(model, [subject], claims.get(model.id, ()), resolve, resolve_dataset))
         store.write(
             Rows(
                 nodes=tuple(node for part in parts for node in part.nodes),

@@ -15,6 +15,7 @@ from graph_schema.records import Version
 from ingest.fingerprint.file import read_fingerprint
 from lineage.conclusions import ImpliedParent
 from lineage.inference import LEAST_CONFIDENCE, Inference, infer
+from modellake.dataset_resolution import resolve_dataset_ghosts
 from modellake.ingestion import Problem
 from modellake.remembering import recall, remember
 from modellake.resolution import resolve_ghosts
@@ -70,6 +71,7 @@ def infer_lineage(
     """
     if not weights_only:
         resolve_ghosts(store)
+        resolve_dataset_ghosts(store)
     fingerprints, problems, names = _fingerprints(store, settings)
     least = LEAST_CONFIDENCE if least_confidence is None else least_confidence
     memory = recall(settings.memory)

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from cypher.store import Store
 from graph_schema.errors import EmptyLakeError, ModelLakeError, ResourceError
@@ -16,6 +17,7 @@ from graph_schema.graph import Edge, Rows, Value
 from graph_schema.identity import digest
 from graph_schema.labels import Label, Relation, VersionKind
 from graph_schema.records import Record, Version
+from ingest.datasets.dataset_source import DatasetSource
 from ingest.discovery import discover
 from ingest.fingerprint.file import write_fingerprint
 from ingest.fingerprint.taking import default_workers
@@ -23,11 +25,19 @@ from ingest.hub_metadata import read_hub_metadata
 from ingest.isolation import IsolatedReader, WorkerPool
 from ingest.model_source import ModelSource, Rejected
 from ingest.reading import DirectReader, ModelReading, Reader, read_model
-from modellake.declarations import declared_rows
+from modellake.dataset_ingestion import find_datasets, keep_dataset, relate_datasets
+from modellake.dataset_resolution import dataset_resolver, resolve_dataset_ghosts
+from modellake.declarations import Resolve, declared_rows
 from modellake.describing import dumps_signature, split_dumps, write_metadata
 from modellake.journal import Entry, append_entry, read_journal
 from modellake.resolution import resolver
 from modellake.settings import Settings
+
+if TYPE_CHECKING:
+    from ingest.datasets.reading import DatasetReading
+
+S = TypeVar("S")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +62,16 @@ class IngestSummary:
     versions : list of str
         Ids of their versions.
     unchanged : list of str
-        Ids of the models that were read before, and have not changed.
+        Ids of the models and data sets that were read before, and have not changed.
     described : int
         Number of models that dumps of metadata describe.
+    datasets : list of str
+        Ids of the data sets that were read.
     problems : list of Problem
     """
 
     described: int = 0
+    datasets: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -84,7 +97,7 @@ def ingest(
     pool: WorkerPool | None = None,
     progress: IngestProgress | None = None,
 ) -> IngestSummary:
-    """Read models into the store.
+    """Read models and data sets into the store.
 
     Parameters
     ----------
@@ -120,13 +133,16 @@ def ingest(
     dumps, lakes = split_dumps(paths)
     if dumps:
         describe(store, settings, dumps, known, summary)
-    sources = _sources(lakes, summary, known_otherwise=bool(dumps)) if lakes or not dumps else []
+    data = find_datasets(settings, lakes, known)
+    some = bool(dumps or data.todo or data.unchanged)
+    sources = _sources(lakes, summary, known_otherwise=some) if lakes or not dumps else []
+    summary.problems += [Problem(location=item.location, error=item.error) for item in data.rejected]
     todo = [source for source in sources if not is_unchanged(settings, known, source)]
-    summary.unchanged += [source.id for source in sources if source not in todo]
-    hooks.total(sum(source.size for source in todo))
+    summary.unchanged += [*data.unchanged, *(source.id for source in sources if source not in todo)]
+    hooks.total(sum(source.size for source in todo) + sum(source.size for source in data.todo))
     with ExitStack() as stack:
         if isolated:
-            size = min(workers or 1, max(len(todo), 1))
+            size = min(workers or 1, max(len(todo), len(data.todo), 1))
             pool = pool or stack.enter_context(WorkerPool(size, settings.limits))
             threads = max(1, default_workers() // pool.size)
             reader: Reader = IsolatedReader(pool, threads=threads, progress=hooks.bytes_read)
@@ -134,8 +150,26 @@ def ingest(
         else:
             reader = DirectReader(threads=workers, progress=hooks.bytes_read, limits=settings.limits)
             ahead = 0
-        for reading in _readings(todo, reader, ahead, hooks):
-            keep(store, settings, reading, summary)
+
+        def read_data(source: DatasetSource) -> DatasetReading | Problem:
+            hooks.model(source.id)
+            try:
+                return reader.dataset(source)
+            except ModelLakeError as error:
+                return Problem(location=source.location, error=error)
+
+        def read(source: ModelSource) -> ModelReading:
+            hooks.model(source.id)
+            return read_model(source, reader=reader)
+
+        for found in _in_order(data.todo, read_data, ahead):
+            _keep_data(store, settings, found, summary)
+        resolve_dataset = dataset_resolver(store)
+        for reading in _in_order(todo, read, ahead):
+            keep(store, settings, reading, summary, resolve_dataset=resolve_dataset)
+    if summary.datasets:
+        relate_datasets(store, settings)
+        resolve_dataset_ghosts(store)
     return summary
 
 
@@ -147,19 +181,12 @@ def is_unchanged(settings: Settings, known: Mapping[str, Entry], source: ModelSo
     return all(settings.fingerprint(version).is_file() for version in entry.versions)
 
 
-def _readings(
-    sources: Sequence[ModelSource], reader: Reader, ahead: int, hooks: IngestProgress
-) -> Iterator[ModelReading]:
+def _in_order(sources: Sequence[S], read: Callable[[S], R], ahead: int) -> Iterator[R]:
     """Readings in the order of the sources; `ahead` of them are under way while one is being kept."""
-
-    def read(source: ModelSource) -> ModelReading:
-        hooks.model(source.id)
-        return read_model(source, reader=reader)
-
     if ahead == 0:
         yield from map(read, sources)
         return
-    pending: deque[Future[ModelReading]] = deque()
+    pending: deque[Future[R]] = deque()
     threads = ThreadPoolExecutor(ahead, thread_name_prefix="read")
     try:
         for source in sources:
@@ -206,10 +233,18 @@ def _sources(paths: Sequence[Path], summary: IngestSummary, *, known_otherwise: 
     return sources
 
 
-def keep(store: Store, settings: Settings, reading: ModelReading, summary: IngestSummary) -> None:
+def keep(
+    store: Store,
+    settings: Settings,
+    reading: ModelReading,
+    summary: IngestSummary,
+    *,
+    resolve_dataset: Resolve | None = None,
+) -> None:
     """Write one reading: fingerprints to disk, the graph to the store, an entry to the journal; tell the summary.
 
-    What cannot be kept because a disk is full is a problem in the summary; a store that fails raises StoreError.
+    What cannot be kept because a disk is full is a problem in the summary; a store that fails raises StoreError. Names
+    of data sets are looked up in the store where `resolve_dataset` is not given.
     """
     source = reading.source
     summary.problems += [Problem(location=source.location, error=error) for error in reading.problems]
@@ -219,26 +254,43 @@ def keep(store: Store, settings: Settings, reading: ModelReading, summary: Inges
         settings.fingerprints.mkdir(parents=True, exist_ok=True)
         for item in reading.versions:
             write_fingerprint(settings.fingerprint(item.version.id), item.fingerprint)
-        store.write(_rows(store, reading))
+        store.write(_rows(store, reading, resolve_dataset or dataset_resolver(store)))
         # Damaged files may be mended in place or finish downloading: only a complete reading is not repeated.
         if not reading.problems:
             ids = tuple(item.version.id for item in reading.versions)
             entry = Entry(store=settings.store_key, model=source.id, signature=source.signature, versions=ids)
             append_entry(settings.journal, entry)
-    except ResourceError as error:
-        summary.problems.append(Problem(location=source.location, error=error))
-        return
-    except OSError as error:
-        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error.strerror or error)
-        remedy = "make room and run the same command again; what was read is kept"
-        failure = ResourceError(f"not kept: {reason}", where=source.location, remedy=remedy)
-        summary.problems.append(Problem(location=source.location, error=failure))
+    except (ResourceError, OSError) as error:
+        summary.problems.append(Problem(location=source.location, error=_not_kept(error, source.location)))
         return
     summary.models.append(source.id)
     summary.versions += [item.version.id for item in reading.versions]
 
 
-def _rows(store: Store, reading: ModelReading) -> Rows:
+def _keep_data(store: Store, settings: Settings, found: DatasetReading | Problem, summary: IngestSummary) -> None:
+    if isinstance(found, Problem):
+        summary.problems.append(found)
+        return
+    source = found.source
+    summary.problems += [Problem(location=source.location, error=error) for error in found.problems]
+    try:
+        keep_dataset(store, settings, found)
+    except (ResourceError, OSError) as error:
+        summary.problems.append(Problem(location=source.location, error=_not_kept(error, source.location)))
+        return
+    summary.datasets.append(source.id)
+
+
+def _not_kept(error: ResourceError | OSError, where: str) -> ResourceError:
+    if isinstance(error, ResourceError):
+        return error
+    reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error.strerror or error)
+    return ResourceError(
+        f"not kept: {reason}", where=where, remedy="make room and run the same command again; what was read is kept"
+    )
+
+
+def _rows(store: Store, reading: ModelReading, resolve_dataset: Resolve) -> Rows:
     versions = (_joined(store, item.version, superseded=item.earlier) for item in reading.versions)
     records: list[Record] = [reading.model, *versions]
     edges = []
@@ -258,7 +310,7 @@ def _rows(store: Store, reading: ModelReading) -> Rows:
     subjects = [
         item.version for item in reading.versions if item.version.kind is not VersionKind.COMPONENT and not item.earlier
     ]
-    declared = declared_rows(reading.model, subjects, reading.claims, resolver(store))
+    declared = declared_rows(reading.model, subjects, reading.claims, resolver(store), resolve_dataset)
     return Rows.of(records, edges) + declared
 
 

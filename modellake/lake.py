@@ -18,6 +18,7 @@ from lineage.reconciliation import Finding, reconcile
 from modellake.settings import Settings
 
 if TYPE_CHECKING:
+    from graph_schema.dataset_detail import DatasetDetail, DatasetEntry
     from modellake.inferring import InferSummary
     from modellake.ingestion import IngestProgress, IngestSummary
     from modellake.watching import Arrival
@@ -188,6 +189,46 @@ class Lake:
     def edit(self, edit_id: str) -> EditDetail:
         """What stands behind an edge, its evidence strongest first."""
         return read_edit(self._store, edit_id)
+
+    def datasets(self) -> tuple[DatasetEntry, ...]:
+        """Every data set, by id; those too that models only name."""
+        from cypher.dataset_reading import list_datasets
+
+        return list_datasets(self._store)
+
+    def dataset(self, name: str) -> DatasetDetail:
+        """One data set with its states, their relations and the models that are said to be trained on them.
+
+        Parameters
+        ----------
+        name : str
+            Its id, the last part of its id, its name, or the beginning of the id of its newest state.
+
+        Raises
+        ------
+        UnknownNameError
+            If nothing has that name.
+        NameConflictError
+            If several data sets have.
+        """
+        from cypher.dataset_reading import list_datasets, read_dataset_detail
+
+        entries = list_datasets(self._store)
+        tests: tuple[Callable[[DatasetEntry], bool], ...] = (
+            lambda entry: entry.id == name,
+            lambda entry: name in (entry.name, entry.id.rsplit("/", 1)[-1]),
+            lambda entry: len(name) >= 6 and entry.version.startswith(name),
+        )
+        for test in tests:
+            matches = [entry.id for entry in entries if test(entry)]
+            if len(matches) == 1:
+                return read_dataset_detail(self._store, matches[0])
+            if matches:
+                listed = ", ".join(matches[:5])
+                raise NameConflictError(
+                    f"{len(matches)} datasets are called {name!r}", remedy=f"give the id of one: {listed}"
+                )
+        raise UnknownNameError(f"no dataset is called {name!r}", remedy="modellake datasets lists them")
 
     def query(
         self,

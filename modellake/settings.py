@@ -64,6 +64,15 @@ class Settings:
         return self.directory / "fingerprints"
 
     @property
+    def sketches(self) -> Path:
+        """Directory of the sketches of data sets, one file a version."""
+        return self.directory / "sketches"
+
+    def sketch(self, version: str) -> Path:
+        """File of the sketch of a state of data."""
+        return self.sketches / f"{version}.sketch"
+
+    @property
     def journal(self) -> Path:
         """File that records what was read, so that it is not read again."""
         return self.directory / "journal.jsonl"

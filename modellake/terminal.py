@@ -113,6 +113,7 @@ def show_ingest(summary: IngestSummary, *, as_json: bool) -> None:
                 "versions": sorted(set(summary.versions)),
                 "unchanged": summary.unchanged,
                 "described": summary.described,
+                "datasets": summary.datasets,
                 "problems": _problems(summary.problems),
             }
         )
@@ -120,6 +121,8 @@ def show_ingest(summary: IngestSummary, *, as_json: bool) -> None:
     _list_problems(summary.problems)
     versions = len(set(summary.versions))
     line = f"{len(summary.models)} models read, {versions} different versions"
+    if summary.datasets:
+        line += f"; {len(summary.datasets)} datasets read"
     if summary.described:
         line += f"; {summary.described} models known by their metadata"
     if summary.unchanged:
