@@ -42,7 +42,7 @@ def read_dataset_detail(store: Store, dataset: str) -> DatasetDetail:
                 basis=Basis(row["basis"]),
                 summary=row["summary"] or "",
             )
-            for row in store.query("relations_of_data", version=state.version)
+            for row in store.query("relations_of_data", state=state.version)
         )
         uses += (
             DatasetUse(
@@ -55,7 +55,7 @@ def read_dataset_detail(store: Store, dataset: str) -> DatasetDetail:
                 edit=row["edit"],
                 summary=row["summary"] or "",
             )
-            for row in store.query("models_of_data", version=state.version)
+            for row in store.query("models_of_data", state=state.version)
         )
     return DatasetDetail(entry=entry, states=states, links=tuple(links), uses=tuple(uses))
 

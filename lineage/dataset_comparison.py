@@ -11,6 +11,7 @@ MANY_VALUES = 16
 """Distinct values from which an equal column is no accident."""
 
 _NEARLY_UNIQUE = 0.97
+_MOST_KEYS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,12 @@ class Comparison:
     removed_columns: tuple[str, ...] = ()
     key: str | None = None
     key_share: Share | None = None
+
+    @property
+    def kin(self) -> bool:
+        """Whether they share rows, a whole column, or most of the keys of their rows."""
+        keys = self.key_share is not None and self.key_share.value >= _MOST_KEYS
+        return self.same_rows or self.alike.hits > 0 or bool(self.equal_columns) or keys
 
 
 def compare(newer: DatasetSketch, older: DatasetSketch) -> Comparison:

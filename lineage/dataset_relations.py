@@ -74,9 +74,8 @@ def relate(sketches: Sequence[DatasetSketch], datasets: Mapping[str, Sequence[st
     revised = set()
     for newer, older, named in _successions(datasets, known):
         comparison = compare(known[newer], known[older])
-        kin = comparison.same_rows or comparison.alike.hits > 0 or bool(comparison.equal_columns)
-        if newer != older and (kin or not named):
-            keep(_revision(known[newer], known[older], comparison, kin, named))
+        if newer != older and (comparison.kin or not named):
+            keep(_revision(known[newer], known[older], comparison, named))
             revised.add(frozenset((newer, older)))
     twins: defaultdict[str, list[DatasetSketch]] = defaultdict(list)
     for item in known.values():
@@ -136,6 +135,9 @@ def _successions(
         if match is not None and present:
             number = tuple(int(part[:9]) for part in match["number"].split("."))
             lines[match["line"], match["mark"]].append((number, present[-1]))
+    for (line, _), members in lines.items():
+        # The name without a number came before those with one.
+        members += [((), version) for version in datasets.get(line, ())[-1:] if version in known]
     for members in lines.values():
         yield from ((newer[1], older[1], True) for older, newer in pairwise(sorted(members)))
 
@@ -152,16 +154,16 @@ def _same(one: DatasetSketch, other: DatasetSketch, found: Comparison) -> Deriva
     )
 
 
-def _revision(newer: DatasetSketch, older: DatasetSketch, found: Comparison, kin: bool, named: bool) -> Derivation:
+def _revision(newer: DatasetSketch, older: DatasetSketch, found: Comparison, named: bool) -> Derivation:
     why = "the names differ by the number of a version alone" if named else "the next state of one dataset"
     observations = [_seen("succession", why, None), *_evidence(newer, older, found)]
     return _derivation(
         Relation.REVISED_FROM,
         newer,
         older,
-        confidence=_SUCCESSION if kin else _NO_KIN,
+        confidence=_SUCCESSION if found.kin else _NO_KIN,
         share=found.forward,
-        summary=changes(newer, older, found) if kin else "no row and no column in common",
+        summary=changes(newer, older, found) if found.kin else "no row and no column in common",
         observations=tuple(observations),
     )
 

@@ -1,10 +1,10 @@
 // models_of_data: the versions that are said or found to be trained on a state of data, and what says so.
 //
-// $version: STRING   id of the state
+// $state: STRING   id of the state
 //
 // -> version: STRING, name: STRING, models: LIST<STRING>, basis: STRING, confidence: FLOAT, edit: STRING, method: STRING,
 //    summary: STRING
-MATCH (trained:Version)-[edge:TRAINED_ON]->(:DatasetVersion {id: $version})
+MATCH (trained:Version)-[edge:TRAINED_ON]->(:DatasetVersion {id: $state})
 MATCH (behind:Edit)
 WHERE behind.id = edge.edit
 OPTIONAL MATCH (model:Model)-[:HAS_VERSION]->(trained)

@@ -1,15 +1,15 @@
 // relations_of_data: how one state of data relates to others, surest first; `forward` where it is the child.
 //
-// $version: STRING   id of the state
+// $state: STRING   id of the state
 //
 // -> other: STRING, name: STRING, forward: BOOLEAN, relation: STRING, basis: STRING, confidence: FLOAT, share: FLOAT,
 //    share_low: FLOAT, share_high: FLOAT, edit: STRING, summary: STRING
-MATCH (state:DatasetVersion {id: $version})-[edge:SAME_ROWS_AS|SUBSET_OF|OVERLAPS_WITH|REVISED_FROM]-(other:DatasetVersion)
+MATCH (state:DatasetVersion {id: $state})-[edge:SAME_ROWS_AS|SUBSET_OF|OVERLAPS_WITH|REVISED_FROM]-(other:DatasetVersion)
 MATCH (behind:Edit)
 WHERE behind.id = edge.edit
 RETURN other.id AS other,
        other.name AS name,
-       startNode(edge).id = $version AS forward,
+       startNode(edge).id = $state AS forward,
        type(edge) AS relation,
        edge.basis AS basis,
        edge.confidence AS confidence,

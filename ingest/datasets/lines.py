@@ -22,6 +22,7 @@ LINE_LIMIT = 16 << 20
 _BATCH_ROWS = 8_192
 _BATCH_CELLS = 1 << 20
 _BATCH_BYTES = 32 << 20
+_AFTER_VALUE = frozenset(" \t\r\n,]")
 TEXT, VALUE = "text", "value"
 
 
@@ -151,8 +152,8 @@ def _elements(stream: BinaryIO, where: str) -> Iterator[tuple[Any, int]]:
         while True:
             try:
                 value, end = decoder.raw_decode(text, place)
-                # A number at the end of what was read may go on.
-                if end < len(text) or ended:
+                # A number where a block ends may go on: only what follows shows that it is whole.
+                if ended or text[end : end + 1] in _AFTER_VALUE:
                     break
             except RecursionError:
                 raise UnsafeFileError("is nested too deeply", where=where) from None

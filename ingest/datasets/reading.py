@@ -79,7 +79,8 @@ def read_dataset(source: DatasetSource, *, progress: Progress | None = None) -> 
 
     Notes
     -----
-    Memory is bounded by some blocks of the file and the sketch, whatever the number of rows; a row may take 16 MiB.
+    Memory is bounded by some blocks of the file and the sketch, whatever the number of rows; a row of
+    CSV may take 4 MiB, a line of JSON or text 16.
     """
     pa.set_cpu_count(1)
     sketcher = Sketcher()
@@ -106,8 +107,8 @@ def read_dataset(source: DatasetSource, *, progress: Progress | None = None) -> 
         contents.append((name, content))
         if split := split_of(name):
             splits[split] += sketcher.rows - before
-    if not contents:
-        raise FormatError("holds no file that can be read", where=source.location)
+    if not contents or not sketcher.schema():
+        raise FormatError("holds no rows", where=source.files[0].name)
     version = dataset_version_id(contents)
     described = describe(source)
     rows = sketcher.rows

@@ -18,13 +18,15 @@ from graph_schema.errors import FormatError, UnsafeFileError
 from ingest.datasets.columns import Batch
 from ingest.datasets.sketching import COLUMNS_MOST
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 4 << 20
 """Bytes of text that are parsed at once, and so the longest row."""
 
 BATCH_ROWS = 65_536
 BATCH_BYTES = 32 << 20
 _HEAD_BYTES = 4 << 20
-_VALUES_PER_BYTE = 1 << 16
+_VALUES_PER_BYTE = 1 << 12
+"""What writers make of a column of one value is some hundred a byte."""
+
 _FEW_VALUES = 1 << 24
 _RAGGED_MOST = 1_000_000
 

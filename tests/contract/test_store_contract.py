@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cypher.dataset_reading import list_datasets, read_dataset_detail
 from cypher.library import load_query, query_names
 from cypher.lineage_reading import find_versions, read_edit, read_lineage, read_whole_lineage
 from cypher.migrations import migrate
@@ -23,8 +24,10 @@ from graph_schema.errors import (
     UnknownNameError,
 )
 from graph_schema.graph import Edge, Node, Rows
+from graph_schema.identity import dataset_ghost_id
 from graph_schema.labels import Basis, Label, Relation, VersionKind
 from graph_schema.records import Agent, Dataset, DatasetVersion, Model, Version
+from graph_schema.schema import SCHEMA_VERSION
 
 SLOW = "UNWIND range(1, 30000) AS a UNWIND range(1, 30000) AS b WITH a, b WHERE a * b = -1 RETURN count(*) AS n"
 
@@ -51,6 +54,35 @@ def lineage(*derivations: Derivation) -> Rows:
     for item in derivations:
         rows = rows + item.rows()
     return rows
+
+
+def data_rows() -> Rows:
+    """Two states of a dataset, the second a superset of the first; a model trained on the first and on a ghost."""
+    ghost = dataset_ghost_id("gone")
+    states = [DatasetVersion(id=f"words-{number}", name="words", rows=number) for number in (1, 2)]
+    has = [
+        Edge(
+            relation=Relation.HAS_VERSION,
+            source=(Label.DATASET, "words"),
+            target=(Label.DATASET_VERSION, state.id),
+            properties={"number": state.rows, "path": "words.csv"},
+        )
+        for state in states
+    ]
+    named = Edge(
+        relation=Relation.HAS_VERSION,
+        source=(Label.DATASET, "gone"),
+        target=(Label.DATASET_VERSION, ghost),
+        properties={},
+    )
+    nodes = [Dataset(id="words", name="Words", splits=("train: 1",)), Dataset(id="gone", name="gone"), *states]
+    return (
+        Rows.of([*nodes, DatasetVersion(id=ghost, name="gone"), version("b")], [*has, named])
+        + derivation("words-1", "words-2", relation=Relation.SUBSET_OF, share=(1.0, 0.9, 1.0)).rows()
+        + derivation("words-2", "words-1", relation=Relation.REVISED_FROM, summary="one row added").rows()
+        + derivation("b", "words-1", relation=Relation.TRAINED_ON, basis=Basis.DECLARED).rows()
+        + derivation("b", ghost, relation=Relation.TRAINED_ON, basis=Basis.DECLARED).rows()
+    )
 
 
 def everything(store: Store) -> list[str]:
@@ -197,7 +229,7 @@ def test_migrating_twice_is_migrating_once(store):
     kind = "embedded" if store.backend.name == "embedded" else "neo4j"
     if kind == "neo4j":
         assert migrate(store._execute, kind, where="here") == 0
-    assert store.cypher("MATCH (s:Schema) RETURN s.version").rows == ((1,),)
+    assert store.cypher("MATCH (s:Schema) RETURN s.version").rows == ((SCHEMA_VERSION,),)
 
 
 def test_a_newer_schema_is_refused(store):
@@ -206,7 +238,7 @@ def test_a_newer_schema_is_refused(store):
         with pytest.raises(SchemaVersionError):
             store._prepare()
     finally:
-        store._execute("cypher", "MATCH (s:Schema) SET s.version = 1")
+        store._execute("cypher", f"MATCH (s:Schema) SET s.version = {SCHEMA_VERSION}")
 
 
 # The query library
@@ -225,11 +257,14 @@ def test_every_query_runs_and_returns_its_columns(store, name):
         + Rows.of(
             [], [Edge(relation=Relation.HAS_VERSION, source=("Model", "o/b"), target=("Version", "b"), properties={})]
         )
+        + data_rows()
     )
     query = load_query(name)
     given = {
         "version": "b",
         "model": "o/b",
+        "dataset": "words",
+        "state": "words-1",
         "edit": derivation("b", "a").id,
         "versions": ["a", "b"],
         "text": "b",
@@ -239,6 +274,47 @@ def test_every_query_runs_and_returns_its_columns(store, name):
     rows = store.query(name, **{key: given[key] for key in query.parameters})
     assert all(list(row) == list(query.columns) for row in rows)
     assert rows or name in ("ghosts", "evidence")
+
+
+def test_a_dataset_with_its_states_relations_and_models(store):
+    store.write(data_rows())
+    assert [(entry.id, entry.version, entry.ghost, entry.models) for entry in list_datasets(store)] == [
+        ("gone", "ghost:dataset:gone", True, 1),
+        ("words", "words-2", False, 1),
+    ]
+    detail = read_dataset_detail(store, "words")
+    assert [(state.version, state.number, state.datasets) for state in detail.states] == [
+        ("words-2", 2, ("words",)),
+        ("words-1", 1, ("words",)),
+    ]
+    assert {(link.version, link.relation, link.forward, link.other, link.share) for link in detail.links} == {
+        ("words-2", Relation.REVISED_FROM, True, "words-1", None),
+        ("words-2", Relation.SUBSET_OF, False, "words-1", 1.0),
+        ("words-1", Relation.REVISED_FROM, False, "words-2", None),
+        ("words-1", Relation.SUBSET_OF, True, "words-2", 1.0),
+    }
+    assert [(use.version, use.data, use.basis) for use in detail.uses] == [("b", "words-1", Basis.DECLARED)]
+    with pytest.raises(UnknownNameError):
+        read_dataset_detail(store, "nothing")
+
+
+def test_an_edit_between_states_of_data_is_read_and_forgotten_whole(store):
+    store.write(data_rows())
+    subset = derivation("words-1", "words-2", relation=Relation.SUBSET_OF)
+    assert (read_edit(store, subset.id).child, read_edit(store, subset.id).parents) == ("words-1", ("words-2",))
+    before = counts(store)
+    store.replace([subset.id], Rows())
+    after = counts(store)
+    gone = {name: count - after.get(name, 0) for name, count in before.items() if after.get(name, 0) != count}
+    assert gone == {"SUBSET_OFinferred": 1, "Edit": 1, "INPUT": 1, "OUTPUT": 1}
+
+
+def test_data_that_is_only_named_goes_with_the_last_claim_and_what_was_read_stays(store):
+    store.write(data_rows())
+    claim = derivation("b", dataset_ghost_id("gone"), relation=Relation.TRAINED_ON, basis=Basis.DECLARED)
+    store.replace([claim.id], derivation("b", "words-2", relation=Relation.TRAINED_ON, basis=Basis.DECLARED).rows())
+    assert [entry.id for entry in list_datasets(store)] == ["words"]
+    assert store.query("dataset_ghosts") == []
 
 
 def test_parameters_are_checked(store):
