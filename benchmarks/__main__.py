@@ -10,6 +10,7 @@ STUDIES = (
     ["benchmarks.fingerprint_throughput"],
     ["benchmarks.demo_accuracy"],
     ["benchmarks.claim_extraction"],
+    ["benchmarks.dataset_sketches"],
 )
 
 

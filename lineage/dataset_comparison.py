@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from graph_schema.row_sketch import ColumnSketch, DatasetSketch
@@ -79,31 +80,43 @@ def telling(column: ColumnSketch) -> bool:
 def changes(newer: DatasetSketch, older: DatasetSketch, found: Comparison) -> str:
     """What became of the older state's rows and columns, in words; numbers that are estimates say "about".
 
-    Rows count as changed where a column tells them apart and the rest of the row is another. With a column added,
-    removed or renamed every row has changed, and only the columns and keys are spoken of.
+    Rows count as changed where a column tells the rows apart: of those with a key of both states, the ones that are not
+    in both. Where the estimates of keys and of rows do not differ by more than their error, it stays open whether a row
+    was removed or changed. With a column added, removed or renamed every row is another, and only the columns and the
+    keys are spoken of.
     """
-    parts: list[str] = []
-    reshaped = bool(found.added_columns or found.removed_columns)
-    exact = found.backward.exact and found.forward.exact
-    whole_old, whole_new = distinct(older.distinct), distinct(newer.distinct)
     if found.same_rows:
         return "the same rows"
+    parts: list[str] = []
+    reshaped = bool(found.added_columns or found.removed_columns)
     if not reshaped or found.key_share is not None:
-        common = found.backward.value * whole_old
-        kept = common
-        if found.key_share is not None:
-            kept = max(found.key_share.value * whole_old, common)
-            exact = exact and found.key_share.exact
-        changed = 0.0 if reshaped else kept - common
-        numbers = (("added", whole_new - kept), ("removed", whole_old - kept), ("changed", changed))
-        for word, number in numbers:
-            if round(number) > 0:
-                parts.append(f"{'' if exact else 'about '}{round(number)} rows {word}")
+        parts += _row_changes(newer, older, found, reshaped=reshaped)
     for word, names in (("added", found.added_columns), ("removed", found.removed_columns)):
         if names:
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             parts.append(f"{'columns' if len(names) > 1 else 'column'} {shown} {word}")
     return "; ".join(parts) or "the same distinct rows, repeated otherwise"
+
+
+def _row_changes(newer: DatasetSketch, older: DatasetSketch, found: Comparison, *, reshaped: bool) -> Iterator[str]:
+    exact = found.backward.exact and found.forward.exact
+    keys = found.key_share
+    # With a key every row is distinct, and counted exactly.
+    whole_old = older.rows if keys is not None else distinct(older.distinct)
+    whole_new = newer.rows if keys is not None else distinct(newer.distinct)
+    common = found.backward.value * whole_old
+    kept, lost = common, "removed"
+    if keys is not None:
+        exact = exact and keys.exact
+        told_apart = reshaped or keys.exact or keys.low * whole_old > common or keys.high * whole_old < common
+        if told_apart:
+            kept = keys.value * whole_old if reshaped else max(keys.value * whole_old, common)
+        else:
+            lost = "removed or changed"
+    changed = 0.0 if reshaped else kept - common
+    for number, word in ((whole_new - kept, "added"), (whole_old - kept, lost), (changed, "changed")):
+        if round(number) > 0:
+            yield f"{'' if exact else 'about '}{round(number)} rows {word}"
 
 
 def _equal(one: ColumnSketch, other: ColumnSketch) -> bool:

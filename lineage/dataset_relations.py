@@ -175,7 +175,10 @@ def _overlap(one: DatasetSketch, other: DatasetSketch, *, revised: bool) -> Deri
         one, other = other, one
         found = compare(one, other)
     inside, seen = found.forward, _evidence(one, other, found)
-    shares = f"{_stated(inside)} of the rows are in the other, which has {_stated(found.backward)} of its rows here"
+    shares = (
+        f"{_stated(inside)} of the smaller one's rows are in the larger, "
+        f"{_stated(found.backward)} of the larger one's in the smaller"
+    )
     if inside.trials and inside.hits == inside.trials and found.backward.low != 1.0:
         return _derivation(
             Relation.SUBSET_OF,

@@ -101,7 +101,7 @@ def _fit(name: str) -> str:
 
 def _joined(store: Store, version: DatasetVersion) -> DatasetVersion:
     """The state under the name that comes first of all data sets that have it."""
-    names = [str(row["dataset"]) for row in store.query("dataset_states", limit=EVERY) if row["version"] == version.id]
+    names = [str(row["dataset"]) for row in store.query("datasets_of_state", state=version.id)]
     return replace(version, name=min([version.name, *names]))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pytest
 
@@ -111,3 +113,19 @@ def test_the_order_of_the_sketches_does_not_matter():
     sketches = [taken("a", table(0, 50)), taken("b", table(0, 25)), taken("c", table(20, 70)), taken("d", table(0, 50))]
     assert relate(sketches, {}) == relate(sketches[::-1], {})
     assert relations(*sketches)[("b", "d")] is Relation.SUBSET_OF
+
+
+@pytest.mark.parametrize(
+    ("newer", "said"),
+    [
+        (table(100, 150_000), r"about \d+ rows added; about \d+ rows removed or changed"),
+        (table(0, 120_000), r"about 20000 rows added"),
+        (
+            {"id": list(range(100_000)), "text": ["new"] * 40_000 + [f"row {i}" for i in range(40_000, 100_000)]},
+            r"about (39|40)\d{3} rows changed",
+        ),
+    ],
+)
+def test_a_revision_of_many_rows_says_what_it_can_tell(newer, said):
+    old, new = taken("old", table(0, 100_000)), taken("new", newer)
+    assert re.fullmatch(said, changes(new, old, compare(new, old)))

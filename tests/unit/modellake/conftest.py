@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from modellake import Lake
 from modellake.command_line import main
-from tests.unit.modellake.small_models import card, halved, weights, write_model
+from tests.unit.modellake.small_models import card, halved, weights, write_model, write_rows
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,15 @@ def shared(data, tmp_path) -> Run:
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory) -> Iterator[Run]:
-    """A lake read and inferred once a module: a base, its half-precision copy, a stranger; for tests that only look."""
+    """A lake read and inferred once a module: a base, its half-precision copy, a stranger, some data; for tests that only look."""
     folder = tmp_path_factory.mktemp("ready")
     base = weights(1)
     write_model(folder / "lake/acme/base", base, card(license="mit", datasets=["acme/words"]))
     write_model(folder / "lake/acme/half", halved(base), card(base_model="acme/base", base_model_relation="quantized"))
     write_model(folder / "lake/zoo/liar", halved(weights(2)), card(base_model="acme/base"))
     write_model(folder / "lake/zoo/liars-base", weights(2), card(license="mit"))
+    write_rows(folder / "lake/acme/words/train.csv", range(100))
+    write_rows(folder / "lake/held/out.csv", range(90, 120))
     write_model(folder / "lake/zoo/orphan", weights(3), card(base_model="gone/away"))
 
     with Lake(folder / "data") as opened:

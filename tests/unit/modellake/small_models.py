@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,13 @@ def write_model(folder: Path, arrays: Mapping[str, np.ndarray], card: str | None
 def card(**front: object) -> str:
     """A card with some front matter."""
     return "---\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in front.items()) + "---\n# A model\n"
+
+
+def write_rows(file: Path, numbers: Iterable[int]) -> Path:
+    """A CSV file of numbered rows."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("id,text\n" + "".join(f"{number},row {number}\n" for number in numbers), encoding="utf-8")
+    return file
 
 
 def truncate(file: Path, size: int) -> None:

@@ -205,12 +205,14 @@ def test_json_of_an_error_is_still_nothing_on_stdout(run, tmp_path):
 def test_the_queries_of_the_readme_find_something(ready):
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     queries = re.findall(r"```cypher\n(.*?)```", readme, flags=re.DOTALL)
-    assert len(queries) == 3
+    assert len(queries) == 4
     parameters = ["-p", "root=acme/base", "-p", "name=acme/half"]
     answers = [ready("query", text, *parameters, "--json").json for text in queries]
     assert answers[0] == [{"descendant": "acme/half", "steps": 1}]
     assert answers[1][0]["claimed"] == "acme/base"
-    assert answers[2]
+    (shared,) = answers[2]
+    assert (shared["v.name"], shared["data.name"], shared["other.name"]) == ("acme/base", "acme/words", "held/out")
+    assert answers[3]
 
 
 def test_an_answer_without_rows_says_so(ready):

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as arrow_csv
 import pyarrow.parquet as parquet
 import pytest
 
 from graph_schema.errors import NameConflictError, UnknownNameError
 from graph_schema.labels import Relation
 from modellake.dataset_resolution import dataset_resolver
-from tests.unit.modellake.small_models import card, weights, write_model
+from tests.unit.modellake.small_models import card, weights, write_model, write_rows
 
 
 def table(start: int, stop: int) -> pa.Table:
     places = range(start, stop)
     return pa.table({"id": list(places), "text": [f"row {place}" for place in places]})
-
-
-def write_csv(path: Path, rows: pa.Table) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrow_csv.write_csv(rows, path)
-    return path
 
 
 def ingest(data, lake, **more):
@@ -36,7 +28,7 @@ def links(data, name: str) -> set[tuple[str, bool, str]]:
 
 
 def test_data_and_models_are_read_together_and_once(data, lake):
-    write_csv(lake / "data/words.csv", table(0, 50))
+    write_rows(lake / "data/words.csv", range(0, 50))
     write_model(lake / "acme/base", weights(1), card(license="mit"))
     first = ingest(data, lake)
     assert (first.datasets, first.models, first.problems) == (["data/words"], ["acme/base"], [])
@@ -45,28 +37,28 @@ def test_data_and_models_are_read_together_and_once(data, lake):
 
 
 def test_what_has_not_changed_is_not_opened_again(data, lake, monkeypatch):
-    write_csv(lake / "words.csv", table(0, 50))
+    write_rows(lake / "words.csv", range(0, 50))
     ingest(data, lake)
     monkeypatch.setattr("ingest.datasets.reading.read_dataset", None)
     assert ingest(data, lake).unchanged == ["words"]
 
 
 def test_a_moved_lake_is_the_same_data(data, lake, tmp_path):
-    write_csv(lake / "words.csv", table(0, 50))
+    write_rows(lake / "words.csv", range(0, 50))
     ingest(data, lake)
     lake.rename(tmp_path / "moved")
     assert ingest(data, tmp_path / "moved").unchanged == ["words"]
 
 
 def test_a_lake_of_data_alone_is_no_empty_lake(data, lake):
-    write_csv(lake / "words.csv", table(0, 50))
+    write_rows(lake / "words.csv", range(0, 50))
     assert ingest(data, lake).datasets == ["words"]
 
 
 def test_a_changed_file_is_the_next_state_of_its_data_set(data, lake):
-    write_csv(lake / "words.csv", table(0, 50))
+    write_rows(lake / "words.csv", range(0, 50))
     ingest(data, lake)
-    write_csv(lake / "words.csv", table(0, 60))
+    write_rows(lake / "words.csv", range(0, 60))
     ingest(data, lake)
     detail = data.dataset("words")
     assert [(state.number, state.rows) for state in detail.states] == [(2, 60), (1, 50)]
@@ -78,10 +70,10 @@ def test_a_changed_file_is_the_next_state_of_its_data_set(data, lake):
 
 
 def test_relations_between_data_sets(data, lake):
-    write_csv(lake / "whole.csv", table(0, 100))
+    write_rows(lake / "whole.csv", range(0, 100))
     parquet.write_table(table(0, 100), lake / "copy.parquet")
-    write_csv(lake / "part.csv", table(10, 30))
-    write_csv(lake / "other.csv", table(90, 150))
+    write_rows(lake / "part.csv", range(10, 30))
+    write_rows(lake / "other.csv", range(90, 150))
     ingest(data, lake)
     assert links(data, "whole") == {
         ("SAME_ROWS_AS", False, "copy")
@@ -94,10 +86,10 @@ def test_relations_between_data_sets(data, lake):
 
 
 def test_relations_are_replaced_not_added_to(data, lake):
-    write_csv(lake / "whole.csv", table(0, 100))
-    write_csv(lake / "part.csv", table(10, 30))
+    write_rows(lake / "whole.csv", range(0, 100))
+    write_rows(lake / "part.csv", range(10, 30))
     ingest(data, lake)
-    write_csv(lake / "stranger.csv", table(900, 999))
+    write_rows(lake / "stranger.csv", range(900, 999))
     before = {row["name"]: row["count"] for row in data.statistics() if row["what"] == "relationship"}
     ingest(data, lake)
     after = {row["name"]: row["count"] for row in data.statistics() if row["what"] == "relationship"}
@@ -106,8 +98,8 @@ def test_relations_are_replaced_not_added_to(data, lake):
 
 
 def test_the_same_bytes_twice_are_one_state_of_two_data_sets(data, lake):
-    write_csv(lake / "a/words.csv", table(0, 50))
-    write_csv(lake / "b/words.csv", table(0, 50))
+    write_rows(lake / "a/words.csv", range(0, 50))
+    write_rows(lake / "b/words.csv", range(0, 50))
     ingest(data, lake)
     assert data.dataset("a/words").states[0].datasets == ("a/words", "b/words")
     with pytest.raises(NameConflictError, match="a/words, b/words"):
@@ -118,7 +110,7 @@ def test_a_claim_leads_to_the_data_whichever_came_first(data, lake):
     write_model(lake / "models/early", weights(1), card(datasets=["acme/words", "imdb"]))
     ingest(data, lake)
     assert data.dataset("acme/words").entry.ghost
-    write_csv(lake / "acme/words/train.csv", table(0, 50))
+    write_rows(lake / "acme/words/train.csv", range(0, 50))
     write_model(lake / "models/late", weights(2), card(datasets=["acme/words"]))
     ingest(data, lake)
     detail = data.dataset("acme/words")
@@ -133,7 +125,7 @@ def test_a_claim_leads_to_the_data_whichever_came_first(data, lake):
 def test_a_claim_keeps_its_evidence_when_its_data_arrives(data, lake):
     write_model(lake / "models/one", weights(1), card(datasets=["words"]))
     ingest(data, lake)
-    write_csv(lake / "data/words.csv", table(0, 50))
+    write_rows(lake / "data/words.csv", range(0, 50))
     ingest(data, lake)
     (use,) = data.dataset("data/words").uses
     (seen,) = data.edit(use.edit).evidence
@@ -141,11 +133,11 @@ def test_a_claim_keeps_its_evidence_when_its_data_arrives(data, lake):
 
 
 def test_names_that_models_claim(data, lake):
-    write_csv(lake / "data/words/train.csv", table(0, 50))
-    write_csv(lake / "one/same.csv", table(0, 51))
-    write_csv(lake / "two/same.csv", table(0, 52))
+    write_rows(lake / "data/words/train.csv", range(0, 50))
+    write_rows(lake / "one/same.csv", range(0, 51))
+    write_rows(lake / "two/same.csv", range(0, 52))
     (lake / "named").mkdir()
-    write_csv(lake / "named/rows.csv", table(0, 53))
+    write_rows(lake / "named/rows.csv", range(0, 53))
     described = {"name": "Good Rows", "url": "https://example.org/datasets/acme/good-rows"}
     (lake / "named/croissant.json").write_text(json.dumps(described))
     ingest(data, lake)
@@ -159,7 +151,7 @@ def test_names_that_models_claim(data, lake):
 
 
 def test_a_bad_file_is_one_line_and_the_rest_is_read(run, lake):
-    write_csv(lake / "good.csv", table(0, 50))
+    write_rows(lake / "good.csv", range(0, 50))
     (lake / "bad\n\x1b[31m.parquet").write_bytes(b"PAR1 no table PAR1")
     done = run("ingest", lake)
     assert done.code == 0
@@ -171,8 +163,8 @@ def test_a_bad_file_is_one_line_and_the_rest_is_read(run, lake):
 
 
 def test_the_command_lists_and_shows(shared, data, lake):
-    write_csv(lake / "data/words.csv", table(0, 1500))
-    write_csv(lake / "data/part.csv", table(0, 300))
+    write_rows(lake / "data/words.csv", range(0, 1500))
+    write_rows(lake / "data/part.csv", range(0, 300))
     write_model(lake / "acme/base", weights(1), card(datasets=["data/words", "imdb"]))
     ingest(data, lake)
     listed = shared("datasets")
@@ -201,7 +193,7 @@ def test_an_empty_lake_lists_nothing(shared, data):
 
 
 def test_exports_and_lineage_do_not_mind_data(data, lake):
-    write_csv(lake / "words.csv", table(0, 50))
+    write_rows(lake / "words.csv", range(0, 50))
     write_model(lake / "acme/base", weights(1), card(datasets=["words"]))
     ingest(data, lake)
     data.infer()
