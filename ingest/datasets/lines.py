@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -45,25 +46,45 @@ def read_json_lines(stream: BinaryIO, where: str, left_out: LeftOut) -> Iterator
         Gets the lines that are no JSON.
     """
 
-    def rows() -> Iterator[tuple[Any, int]]:
-        number = 0
-        for lines in _lines(stream, where):
-            for line in lines:
-                number += 1
-                if not line.strip():
-                    continue
-                try:
-                    yield json.loads(line), len(line)
-                except (ValueError, RecursionError) as error:
-                    reason = str(error)
-                    left_out.add(partial("line {}: {:.200}".format, number, reason))
+    number = 0
+    for lines in _lines(stream, where):
+        for start in range(0, len(lines), _BATCH_ROWS):
+            part = lines[start : start + _BATCH_ROWS]
+            yield from _batches(_parsed(part, number + start, left_out), where)
+        number += len(lines)
 
-    yield from _batches(rows(), where)
+
+def _parsed(lines: list[bytes], before: int, left_out: LeftOut) -> list[Any]:
+    """The rows of some lines: parsed at once where all are objects, else each by itself."""
+    if all(line.startswith(b"{") and line.endswith(b"}") for line in lines):
+        try:
+            rows: list[Any] = json.loads(b"[" + b",".join(lines) + b"]")
+            if len(rows) == len(lines):
+                return rows
+        except (ValueError, RecursionError):
+            pass
+    rows = []
+    for number, line in enumerate(lines, start=before + 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(json.loads(line))
+        except (ValueError, RecursionError) as error:
+            left_out.add(partial("line {}: {:.200}".format, number, str(error)))
+    return rows
 
 
 def read_json_array(stream: BinaryIO, where: str) -> Iterator[Batch]:
     """Batches of a JSON array, an element a row, without holding more than one element and one block of it."""
-    yield from _batches(_elements(stream, where), where)
+    rows: list[Any] = []
+    size = 0
+    for row, length in _elements(stream, where):
+        rows.append(row)
+        size += length
+        if len(rows) == _BATCH_ROWS or size > _BATCH_BYTES:
+            yield from _batches(rows, where)
+            rows, size = [], 0
+    yield from _batches(rows, where)
 
 
 def _lines(stream: BinaryIO, where: str) -> Iterator[list[bytes]]:
@@ -85,36 +106,23 @@ def _lines(stream: BinaryIO, where: str) -> Iterator[list[bytes]]:
         yield [rest.removesuffix(b"\r")]
 
 
-def _batches(rows: Iterable[tuple[Any, int]], where: str) -> Iterator[Batch]:
-    columns: dict[str, list[Any]] = {}
-    count = size = 0
-    for row, length in rows:
-        for name, value in (row if isinstance(row, dict) else {VALUE: row}).items():
-            column = columns.get(name)
-            if column is None:
-                if len(columns) == COLUMNS_MOST:
-                    raise UnsafeFileError(f"has more than {COLUMNS_MOST} columns", where=where)
-                column = columns[name] = []
-            if len(column) < count:
-                column.extend([None] * (count - len(column)))
-            column.append(value)
-        count += 1
-        size += length
-        if count == _BATCH_ROWS or size > _BATCH_BYTES or count * len(columns) > _BATCH_CELLS:
-            yield _batch(columns, count)
-            columns, count, size = {}, 0, 0
-    if count:
-        yield _batch(columns, count)
-
-
-def _batch(columns: dict[str, list[Any]], rows: int) -> Batch:
-    for column in columns.values():
-        column.extend([None] * (rows - len(column)))
-    if not columns:
-        columns = {VALUE: [None] * rows}
+def _batches(rows: list[Any], where: str) -> Iterator[Batch]:
+    """Rows as columns; in halves where they have so many keys that most cells would be empty."""
+    if not rows:
+        return
+    objects = [row if isinstance(row, dict) else {VALUE: row} for row in rows]
+    names = dict.fromkeys(chain.from_iterable(objects))
+    if len(names) > COLUMNS_MOST:
+        raise UnsafeFileError(f"has more than {COLUMNS_MOST} columns", where=where)
+    if len(names) * len(rows) > _BATCH_CELLS and len(rows) > 1:
+        middle = len(rows) // 2
+        yield from _batches(rows[:middle], where)
+        yield from _batches(rows[middle:], where)
+        return
+    columns = [json_column([row.get(name) for row in objects]) for name in names]
     # A name may hold lone surrogates, which nothing else takes.
-    names = [name.encode("utf-8", "replace").decode("utf-8") for name in columns]
-    return Batch(names=names, columns=[json_column(column) for column in columns.values()], rows=rows)
+    fit = [name.encode("utf-8", "replace").decode("utf-8") for name in names]
+    yield Batch(names=fit, columns=columns, rows=len(rows))
 
 
 def _elements(stream: BinaryIO, where: str) -> Iterator[tuple[Any, int]]:

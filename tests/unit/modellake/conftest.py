@@ -69,7 +69,7 @@ def shared(data, tmp_path) -> Run:
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory) -> Iterator[Run]:
-    """A lake read and inferred once a module: a base, its half-precision copy, a stranger, some data; for tests that only look."""
+    """A lake read and inferred once a module, for tests that only look: a base, its half, a stranger, some data."""
     folder = tmp_path_factory.mktemp("ready")
     base = weights(1)
     write_model(folder / "lake/acme/base", base, card(license="mit", datasets=["acme/words"]))
