@@ -61,7 +61,9 @@ def discover(paths: Sequence[Path]) -> Iterator[ModelSource | Rejected]:
     if not taken:
         shown = ", ".join(str(path) for path in paths[:3]) or "no path given"
         raise EmptyLakeError(
-            "nothing that looks like a model", where=shown, remedy="give a directory that holds model weights"
+            "nothing that looks like a model or data",
+            where=shown,
+            remedy="give a directory that holds model weights or data sets",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cypher.store import Store
 from graph_schema.errors import ModelLakeError
 from graph_schema.graph import Edge, Rows, Value
+from graph_schema.identity import digest
 from graph_schema.labels import Label, Relation
 from graph_schema.records import DatasetVersion
 from graph_schema.row_sketch import DatasetSketch
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ingest.datasets.reading import DatasetReading
 
 EVERY = 1_000_000
+_RELATED = "relations between datasets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,18 +107,29 @@ def _joined(store: Store, version: DatasetVersion) -> DatasetVersion:
     return replace(version, name=min([version.name, *names]))
 
 
-def relate_datasets(store: Store, settings: Settings) -> int:
-    """Relate all states of data in the store anew, in place of what was inferred before.
+def relate_datasets(store: Store, settings: Settings, known: Mapping[str, Entry]) -> bool:
+    """Relate all states of data in the store anew, in place of what was inferred before, unless none came since.
+
+    Parameters
+    ----------
+    store : Store
+    settings : Settings
+    known : mapping of str to Entry
+        The journal as it was before: what was related when, so that an interruption is made good the next time.
 
     Returns
     -------
-    int
-        Number of relations. A state whose sketch is gone or damaged has none until it is read again.
+    bool
+        Whether anything was related. A state whose sketch is gone or damaged has no relation until it is read again.
     """
+    states = store.query("dataset_states", limit=EVERY)
+    signature = digest(*(f"{row['dataset']}\n{row['version']}\n{row['number']}" for row in states))
+    if _RELATED in known and known[_RELATED].signature == signature:
+        return False
     from lineage.dataset_relations import relate
 
     datasets: defaultdict[str, list[str]] = defaultdict(list)
-    for row in store.query("dataset_states", limit=EVERY):
+    for row in states:
         datasets[str(row["dataset"])].append(str(row["version"]))
     sketches: dict[str, DatasetSketch] = {}
     for version in sorted({version for versions in datasets.values() for version in versions}):
@@ -124,10 +137,13 @@ def relate_datasets(store: Store, settings: Settings) -> int:
             sketches[version] = read_sketch(settings.sketch(version))
         except ModelLakeError:
             continue
-    derivations = relate(tuple(sketches.values()), datasets)
-    rows = Rows()
-    for derivation in derivations:
-        rows += derivation.rows()
+    found = [derivation.rows() for derivation in relate(tuple(sketches.values()), datasets)]
+    rows = Rows(
+        nodes=tuple(node for part in found for node in part.nodes),
+        edges=tuple(edge for part in found for edge in part.edges),
+    )
     stale = {str(row["edit"]) for row in store.query("dataset_relations", limit=EVERY) if row["basis"] == "inferred"}
     store.replace(sorted(stale), rows)
-    return len(derivations)
+    entry = Entry(store=settings.store_key, model=_RELATED, signature=signature, versions=())
+    append_entry(settings.journal, entry)
+    return True

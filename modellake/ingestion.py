@@ -167,8 +167,8 @@ def ingest(
         resolve_dataset = dataset_resolver(store)
         for reading in _in_order(todo, read, ahead):
             keep(store, settings, reading, summary, resolve_dataset=resolve_dataset)
-    if summary.datasets:
-        relate_datasets(store, settings)
+    if data.unchanged or summary.datasets:
+        relate_datasets(store, settings, known)
         resolve_dataset_ghosts(store)
     return summary
 

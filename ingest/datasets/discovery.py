@@ -162,7 +162,7 @@ def find_datasets(files: Iterable[StoredFile], root: Path) -> Iterator[DatasetSo
             for key, members in _tables(folder, items).items():
                 groups[key] += members
     sources = (_source(folder, name, members, folders, root) for (folder, name), members in groups.items() if members)
-    yield from sorted(_distinct(sources), key=lambda source: (source.id, source.location))
+    yield from sorted(_distinct(sources), key=lambda source: (source.id, _age(source), source.location))
 
 
 class _Territories:
@@ -353,6 +353,11 @@ def _source(folder: str, name: str, members: Sequence[StoredFile], folders: Fold
         documents=tuple(sorted(documents, key=lambda item: item.name)),
         folder=folder,
     )
+
+
+def _age(source: DatasetSource) -> int:
+    """When the newest file of a hub's snapshot was written, so that a data set's snapshots are read oldest first."""
+    return max(item.mtime_ns for item in source.files) if _CACHED.search(source.location) else 0
 
 
 def _distinct(sources: Iterable[DatasetSource]) -> Iterator[DatasetSource]:

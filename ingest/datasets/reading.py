@@ -87,6 +87,7 @@ def read_dataset(source: DatasetSource, *, progress: Progress | None = None) -> 
     contents: list[tuple[str, str]] = []
     splits: Counter[str] = Counter()
     problems: list[ModelLakeError] = []
+    images: list[bytes] = []
     for item, form in zip(source.files, source.forms, strict=True):
         name = source.inner_name(item)
         with closing(item.open()) as blob:
@@ -96,8 +97,7 @@ def read_dataset(source: DatasetSource, *, progress: Progress | None = None) -> 
                 continue
             before = sketcher.rows
             if form is Form.IMAGE:
-                digest = pa.array([content.encode()], pa.binary())
-                sketcher.add(Batch(names=("image",), columns=(digest,), rows=1), spelled=True, where=item.name)
+                images.append(content.encode())
             else:
                 left_out = LeftOut()
                 for batch in _batches(blob, item, form, left_out):
@@ -106,12 +106,14 @@ def read_dataset(source: DatasetSource, *, progress: Progress | None = None) -> 
                     problems.append(_left_out(left_out, sketcher.rows - before, item.name))
         contents.append((name, content))
         if split := split_of(name):
-            splits[split] += sketcher.rows - before
+            splits[split] += 1 if form is Form.IMAGE else sketcher.rows - before
+    if images:
+        rows = Batch(names=(str(Form.IMAGE),), columns=(pa.array(images, pa.binary()),), rows=len(images))
+        sketcher.add(rows, spelled=True, where=source.location)
     if not contents or not sketcher.schema():
         raise FormatError("holds no rows", where=source.files[0].name)
     version = dataset_version_id(contents)
     described = describe(source)
-    rows = sketcher.rows
     return DatasetReading(
         source=source,
         dataset=described.dataset,
@@ -119,7 +121,7 @@ def read_dataset(source: DatasetSource, *, progress: Progress | None = None) -> 
             id=version,
             name=source.id,
             format=", ".join(sorted({str(form) for form in source.forms})),
-            rows=rows,
+            rows=sketcher.rows,
             bytes=source.size,
             files=len(source.files),
             columns=tuple(f"{excerpt(name)}: {kind}" for name, kind in sketcher.schema()[:_SCHEMA_LIMIT]),

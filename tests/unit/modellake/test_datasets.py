@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
@@ -95,6 +96,34 @@ def test_relations_are_replaced_not_added_to(data, lake):
     after = {row["name"]: row["count"] for row in data.statistics() if row["what"] == "relationship"}
     assert before["SUBSET_OF"] == after["SUBSET_OF"] == 1
     assert before["SUPPORTED_BY"] == after["SUPPORTED_BY"]
+
+
+def test_relations_that_an_interruption_left_out_are_made_the_next_time(data, lake, monkeypatch):
+    write_rows(lake / "whole.csv", range(100))
+    write_rows(lake / "part.csv", range(10, 30))
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lineage.dataset_relations.relate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(data, lake)
+    assert links(data, "part") == set()
+    assert ingest(data, lake).datasets == []
+    assert links(data, "part") == {("SUBSET_OF", True, "whole")}
+    monkeypatch.setattr("lineage.dataset_relations.relate", interrupted)
+    ingest(data, lake)
+
+
+def test_snapshots_of_a_hub_cache_follow_one_another(data, lake):
+    for number, (revision, last) in enumerate((("fff", 50), ("aaa", 60))):
+        file = write_rows(lake / f"datasets--acme--words/snapshots/{revision}/train.csv", range(last))
+        os.utime(file, (1_000_000 + number, 1_000_000 + number))
+    assert ingest(data, lake).datasets == ["acme/words", "acme/words"]
+    detail = data.dataset("acme/words")
+    assert [(state.number, state.rows) for state in detail.states] == [(2, 60), (1, 50)]
+    assert ("REVISED_FROM", True, "acme/words") in links(data, "acme/words")
 
 
 def test_the_same_bytes_twice_are_one_state_of_two_data_sets(data, lake):
