@@ -10,8 +10,6 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
-from rich.table import Column
-from rich.table import Table as RichTable
 
 from graph_schema.dataset_detail import DatasetDetail, DatasetEntry, DatasetLink
 
@@ -37,18 +35,27 @@ def show_datasets(entries: Sequence[DatasetEntry], *, as_json: bool) -> None:
     if not entries:
         Console(stderr=True, highlight=False).print("no datasets; modellake ingest DIR reads them")
         return
-    table = RichTable(Column("dataset", no_wrap=True), "format", "rows", "size", "states", "models", "license")
-    for entry in sorted(entries, key=lambda item: (item.ghost, item.id)):
-        table.add_row(
-            _safe(entry.id),
-            "only named" if entry.ghost else _safe(entry.format or ""),
-            "" if entry.rows is None else f"{entry.rows:,}",
-            "" if entry.bytes is None else decimal(entry.bytes),
-            "" if entry.ghost else str(entry.versions),
-            str(entry.models),
-            _safe(entry.license or ""),
-        )
-    console.print(table)
+    rows = [_row(entry) for entry in sorted(entries, key=lambda item: (item.ghost, item.id))]
+    widths = [max(len(cells[place]) for cells in rows) for place in range(len(rows[0]))]
+    for cells in rows:
+        name, *others = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        console.print("  ".join((name, *others)).rstrip(), soft_wrap=True)
+
+
+def _row(entry: DatasetEntry) -> tuple[str, ...]:
+    models = f"{entry.models} models" if entry.models != 1 else "1 model"
+    if entry.ghost:
+        return (_safe(entry.id), "only named", "", "", models, "")
+    states = f", state {entry.versions}" if entry.versions > 1 else ""
+    rows = f"{entry.rows or 0:,} rows{states}"
+    return (
+        _safe(entry.id),
+        rows,
+        _safe(entry.format or ""),
+        decimal(entry.bytes or 0),
+        models,
+        _safe(entry.license or ""),
+    )
 
 
 def show_dataset(detail: DatasetDetail, *, as_json: bool) -> None:
@@ -86,6 +93,7 @@ def _lines(detail: DatasetDetail) -> Iterator[str]:
         yield f"state {state.number}: {state.version[:12]}  {state.rows:,} rows, {state.format}, {size}{files}"
         if state.splits:
             yield f"  splits: {', '.join(state.splits)}"
+        yield from _disagreements(entry.declared_splits, state.splits)
         others = [item for item in state.datasets if item != entry.id]
         if others:
             yield f"  the same bytes as {', '.join(others)}"
@@ -104,6 +112,15 @@ def _lines(detail: DatasetDetail) -> Iterator[str]:
     if entry.citation:
         yield "citation"
         yield from (f"  {line}" for line in entry.citation.splitlines())
+
+
+def _disagreements(declared: Sequence[str], counted: Sequence[str]) -> Iterator[str]:
+    """Splits whose stated number of rows is not what was counted."""
+    found = dict(item.rsplit(": ", 1) for item in counted)
+    for item in declared:
+        name, sign, stated = item.rpartition(": ")
+        if sign and stated.isdigit() and name in found and found[name] != stated:
+            yield f"  the documents state {stated} rows of {name}, {found[name]} were counted"
 
 
 def _relation(link: DatasetLink) -> str:

@@ -254,7 +254,7 @@ def _media(loose: Folders, folders: Folders) -> dict[str, Form]:
             if item.base in DOCUMENTS or item.base in ("LICENSE", "metadata.csv", "metadata.jsonl"):
                 continue
             form = form_of(item.base) if folder in loose else None
-            if form is Form.TEXT and (_NO_TEXTS.match(item.base) or item.base.lower().endswith(GZIP)):
+            if form is Form.TEXT and (_NO_TEXTS.match(item.base) or _NO_TEXTS.match(PurePosixPath(folder).name)):
                 form = None
             for above in _from_the_top(folder):
                 totals[above][form] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ _VALUES_PER_BYTE = 1 << 12
 """What writers make of a column of one value is some hundred a byte."""
 
 _FEW_VALUES = 1 << 24
+_COMMENT = re.compile(rb"#(?:\s|$)")
 _RAGGED_MOST = 1_000_000
 
 
@@ -74,11 +76,11 @@ def read_csv(stream: BinaryIO, where: str, left_out: LeftOut, *, delimiter: str 
 
     Notes
     -----
-    The first row is the header. Rows may break within quotes; empty lines are no rows. Memory is some blocks of
-    `BLOCK_BYTES`.
+    The first row is the header, lines above it that begin with `#` and a blank aside. Rows may break within quotes;
+    empty lines are no rows. Memory is some blocks of `BLOCK_BYTES`.
     """
     buffered = io.BufferedReader(_utf8(stream), _HEAD_BYTES)
-    names, delimiter = _header(buffered, where, delimiter)
+    names, delimiter, comments = _header(buffered, where, delimiter)
 
     def skip(row: Any) -> str:
         left_out.add(lambda: f"row {row.number} has {row.actual_columns} cells instead of {row.expected_columns}")
@@ -89,7 +91,11 @@ def read_csv(stream: BinaryIO, where: str, left_out: LeftOut, *, delimiter: str 
         reader = arrow_csv.open_csv(
             buffered,
             read_options=arrow_csv.ReadOptions(
-                use_threads=False, block_size=BLOCK_BYTES, column_names=places, skip_rows_after_names=1
+                use_threads=False,
+                block_size=BLOCK_BYTES,
+                skip_rows=comments,
+                column_names=places,
+                skip_rows_after_names=1,
             ),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip
@@ -130,9 +136,12 @@ class _Raw(io.RawIOBase):
         return len(content)
 
 
-def _header(buffered: io.BufferedReader[Any], where: str, delimiter: str | None) -> tuple[list[str], str]:
+def _header(buffered: io.BufferedReader[Any], where: str, delimiter: str | None) -> tuple[list[str], str, int]:
     head = buffered.peek(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8)
-    first = next((line for line in head.split(b"\n", 1000) if line.strip()), b"")
+    lines = head.split(b"\n", 1000)
+    comments = next((place for place, line in enumerate(lines) if line.strip() and not _COMMENT.match(line)), 0)
+    first = next((line for line in lines[comments:] if line.strip()), b"")
+    head = b"\n".join(lines[comments:])
     if not first:
         raise FormatError("is empty", where=where, remedy="a table has a header and rows")
     if b"\0" in first:
@@ -150,7 +159,7 @@ def _header(buffered: io.BufferedReader[Any], where: str, delimiter: str | None)
         raise FormatError(f"is no readable CSV: {error}", where=where, remedy="write it again") from error
     if len(names) > COLUMNS_MOST:
         raise UnsafeFileError(f"has {len(names)} columns, more than {COLUMNS_MOST}", where=where)
-    return names, delimiter
+    return names, delimiter, comments
 
 
 def read_parquet(stream: BinaryIO, where: str, size: int) -> Iterator[Batch]:

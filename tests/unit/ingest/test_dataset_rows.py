@@ -198,6 +198,13 @@ def test_the_labels_of_rows_that_pandas_writes_are_no_data():
     assert of_csv(b",a\n0,x\n1,y\n").multiset == of_csv(b"a\nx\ny\n").multiset
 
 
+def test_comments_above_the_header_are_passed_over():
+    plain = of_csv(b"a,b\n1,2\n")
+    assert of_csv(b"# made by hand\n#\n\na,b\n1,2\n").multiset == plain.multiset
+    assert [column.name for column in of_csv(b"#a,b\n1,2\n").columns] == ["#a", "b"]
+    assert [column.name for column in of_csv(b"# a,b\n").columns] == []
+
+
 def test_types_are_what_all_texts_spell():
     columns = of_csv(b"i,d,t,s,b,n\n1,1,2020-01-01,1,true,\n2,2.5,2020-01-02 10:00,x,False,\n").columns
     assert {item.name: item.type for item in columns} == {

@@ -214,6 +214,16 @@ def test_the_command_lists_and_shows(shared, data, lake):
     assert (missing.code, len(missing.err.splitlines())) == (1, 1)
 
 
+def test_splits_that_documents_state_otherwise_are_said(shared, data, lake):
+    write_rows(lake / "words/train.csv", range(90))
+    info = {"splits": {"train": {"name": "train", "num_examples": 100}, "test": {"name": "test", "num_examples": 1}}}
+    (lake / "words/dataset_info.json").write_text(json.dumps(info))
+    ingest(data, lake)
+    shown = shared("datasets", "words").out
+    assert "declared splits: train: 100, test: 1" in shown
+    assert "the documents state 100 rows of train, 90 were counted" in shown
+
+
 def test_an_empty_lake_lists_nothing(shared, data):
     assert shared("datasets").out == ""
     assert shared("datasets", "--json").json == []
