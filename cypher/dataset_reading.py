@@ -93,5 +93,6 @@ def _state(row: Mapping[str, Any]) -> DatasetState:
         files=row["files"],
         columns=tuple(row["columns"] or ()),
         splits=tuple(row["splits"] or ()),
+        shared_splits=tuple(row["shared_splits"] or ()),
         datasets=tuple(row["datasets"]),
     )

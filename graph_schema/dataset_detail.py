@@ -58,6 +58,7 @@ class DatasetState:
     files: int | None
     columns: tuple[str, ...]
     splits: tuple[str, ...]
+    shared_splits: tuple[str, ...]
     datasets: tuple[str, ...]
 
 

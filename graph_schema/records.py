@@ -138,6 +138,8 @@ class DatasetVersion:
         `name: type`, in the order of the file, at most 1000.
     splits : tuple of str
         `name: rows`, as counted.
+    shared_splits : tuple of str
+        Which share of one split's rows is in another, such as `test in train: 12.0%`; those without any left out.
     """
 
     LABEL: ClassVar[Label] = Label.DATASET_VERSION
@@ -149,6 +151,7 @@ class DatasetVersion:
     files: int | None = None
     columns: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
+    shared_splits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

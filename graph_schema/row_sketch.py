@@ -14,7 +14,7 @@ SIGMOD 2007.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -126,6 +126,15 @@ class ColumnSketch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SplitSketch:
+    """What is kept of one split, such as `test`: its rows with repetitions, and their sketch."""
+
+    name: str
+    rows: int
+    distinct: BottomSketch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DatasetSketch:
     """What is kept of one state of a data set.
 
@@ -141,10 +150,13 @@ class DatasetSketch:
         Of the rows.
     columns : tuple of ColumnSketch
         By name; at most `COLUMN_LIMIT` of them.
+    splits : tuple of SplitSketch
+        By name; empty where the files are not told apart as splits.
     """
 
     version: str
     rows: int
     multiset: str
     distinct: BottomSketch
-    columns: tuple[ColumnSketch, ...] = field(default=())
+    columns: tuple[ColumnSketch, ...] = ()
+    splits: tuple[SplitSketch, ...] = ()

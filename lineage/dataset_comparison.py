@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import permutations
 
 from graph_schema.row_sketch import ColumnSketch, DatasetSketch
 from lineage.row_overlap import Share, containment, distinct, relative_error, similarity
@@ -96,6 +97,19 @@ def changes(newer: DatasetSketch, older: DatasetSketch, found: Comparison) -> st
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             parts.append(f"{'columns' if len(names) > 1 else 'column'} {shown} {word}")
     return "; ".join(parts) or "the same distinct rows, repeated otherwise"
+
+
+def shared_splits(sketch: DatasetSketch) -> tuple[tuple[str, str, Share], ...]:
+    """Which splits of one state of data share rows: each pair with the share of the first one's rows in the second.
+
+    Splits that train are the second of a pair: what is asked is how much of a test they give away.
+    """
+    found = []
+    for one, other in permutations(sketch.splits, 2):
+        share = containment(one.distinct, other.distinct)
+        if share.hits and one.name != "train" and (other.name == "train" or one.name < other.name):
+            found.append((one.name, other.name, share))
+    return tuple(found)
 
 
 def _row_changes(newer: DatasetSketch, older: DatasetSketch, found: Comparison, *, reshaped: bool) -> Iterator[str]:

@@ -14,7 +14,7 @@ from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.labels import Basis, Relation
 from graph_schema.row_sketch import DatasetSketch, Hashes
 from lineage.dataset_comparison import Comparison, changes, compare, telling
-from lineage.row_overlap import Share
+from lineage.row_overlap import Share, containment
 
 LEAST_SHARE = 0.01
 """Share of either one's rows from which an overlap is kept."""
@@ -239,6 +239,16 @@ def _evidence(one: DatasetSketch, other: DatasetSketch, found: Comparison) -> tu
     if found.key is not None and found.key_share is not None:
         share = found.key_share
         seen.append(_seen("key", f"{_stated(share)} of the other's values of {found.key} are here", share.value))
+    for split in other.splits:
+        share = containment(split.distinct, one.distinct)
+        if share.hits:
+            said = f"{_stated(share)} of the other's split {split.name} ({split.rows} rows) are here"
+            seen.append(_seen("split_containment", said, share.value, field=split.name))
+    for split in one.splits:
+        share = containment(split.distinct, other.distinct)
+        if share.hits:
+            said = f"{_stated(share)} of the split {split.name} ({split.rows} rows) are in the other"
+            seen.append(_seen("split_contained", said, share.value, field=split.name))
     return tuple(seen)
 
 
@@ -248,8 +258,8 @@ def _stated(share: Share) -> str:
     return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%}, {share.trials} seen)"
 
 
-def _seen(kind: str, statement: str, value: float | None) -> Observation:
-    return Observation(kind=kind, statement=statement, method=METHOD, value=value)
+def _seen(kind: str, statement: str, value: float | None, field: str | None = None) -> Observation:
+    return Observation(kind=kind, statement=statement, method=METHOD, value=value, field=field)
 
 
 def _derivation(

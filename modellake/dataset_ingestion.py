@@ -94,7 +94,11 @@ def _rows(store: Store, reading: DatasetReading) -> Rows:
         target=(Label.DATASET_VERSION, reading.version.id),
         properties=properties,
     )
-    return Rows.of([reading.dataset, _joined(store, reading.version)], [edge])
+    from lineage.dataset_comparison import shared_splits
+
+    shared = tuple(f"{one} in {other}: {share.value:.1%}" for one, other, share in shared_splits(reading.sketch))
+    version = replace(_joined(store, reading.version), shared_splits=shared)
+    return Rows.of([reading.dataset, version], [edge])
 
 
 def _fit(name: str) -> str:

@@ -93,6 +93,8 @@ def _lines(detail: DatasetDetail) -> Iterator[str]:
         yield f"state {state.number}: {state.version[:12]}  {state.rows:,} rows, {state.format}, {size}{files}"
         if state.splits:
             yield f"  splits: {', '.join(state.splits)}"
+        if state.shared_splits:
+            yield f"  rows in two splits: {', '.join(state.shared_splits)}"
         yield from _disagreements(entry.declared_splits, state.splits)
         others = [item for item in state.datasets if item != entry.id]
         if others:

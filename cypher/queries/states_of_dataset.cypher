@@ -3,7 +3,8 @@
 // $dataset: STRING   id of the dataset
 //
 // -> version: STRING, number: INTEGER, path: STRING, name: STRING, format: STRING, rows: INTEGER, bytes: INTEGER,
-//    files: INTEGER, columns: LIST<STRING>, splits: LIST<STRING>, datasets: LIST<STRING>
+//    files: INTEGER, columns: LIST<STRING>, splits: LIST<STRING>, shared_splits: LIST<STRING>,
+//    datasets: LIST<STRING>
 MATCH (:Dataset {id: $dataset})-[has:HAS_VERSION]->(state:DatasetVersion)
 OPTIONAL MATCH (other:Dataset)-[:HAS_VERSION]->(state)
 WITH has, state, other
@@ -19,5 +20,6 @@ RETURN state.id AS version,
        state.files AS files,
        state.columns AS columns,
        state.splits AS splits,
+       state.shared_splits AS shared_splits,
        datasets
 ORDER BY number DESC, version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -85,9 +85,8 @@ def read_dataset(source: DatasetSource, *, progress: Progress | None = None) -> 
     pa.set_cpu_count(1)
     sketcher = Sketcher()
     contents: list[tuple[str, str]] = []
-    splits: Counter[str] = Counter()
     problems: list[ModelLakeError] = []
-    images: list[bytes] = []
+    images: defaultdict[str | None, list[bytes]] = defaultdict(list)
     for item, form in zip(source.files, source.forms, strict=True):
         name = source.inner_name(item)
         with closing(item.open()) as blob:
@@ -95,24 +94,23 @@ def read_dataset(source: DatasetSource, *, progress: Progress | None = None) -> 
             if form is Form.IMAGE and not _is_image(blob):
                 problems.append(FormatError("is no image", where=item.name, remedy="fetch it again"))
                 continue
-            before = sketcher.rows
+            before, split = sketcher.rows, split_of(name)
             if form is Form.IMAGE:
-                images.append(content.encode())
+                images[split].append(content.encode())
             else:
                 left_out = LeftOut()
                 for batch in _batches(blob, item, form, left_out):
-                    sketcher.add(batch, spelled=form in _SPELLED, where=item.name)
+                    sketcher.add(batch, spelled=form in _SPELLED, where=item.name, split=split)
                 if left_out.rows:
                     problems.append(_left_out(left_out, sketcher.rows - before, item.name))
         contents.append((name, content))
-        if split := split_of(name):
-            splits[split] += 1 if form is Form.IMAGE else sketcher.rows - before
-    if images:
-        rows = Batch(names=(str(Form.IMAGE),), columns=(pa.array(images, pa.binary()),), rows=len(images))
-        sketcher.add(rows, spelled=True, where=source.location)
+    for split, digests in images.items():
+        rows = Batch(names=(str(Form.IMAGE),), columns=(pa.array(digests, pa.binary()),), rows=len(digests))
+        sketcher.add(rows, spelled=True, where=source.location, split=split)
     if not contents or not sketcher.schema():
         raise FormatError("holds no rows", where=source.files[0].name)
     version = dataset_version_id(contents)
+    sketch = sketcher.sketch(version)
     described = describe(source)
     return DatasetReading(
         source=source,
@@ -125,9 +123,9 @@ def read_dataset(source: DatasetSource, *, progress: Progress | None = None) -> 
             bytes=source.size,
             files=len(source.files),
             columns=tuple(f"{excerpt(name)}: {kind}" for name, kind in sketcher.schema()[:_SCHEMA_LIMIT]),
-            splits=tuple(f"{name}: {count}" for name, count in sorted(splits.items())),
+            splits=tuple(f"{split.name}: {split.rows}" for split in sketch.splits),
         ),
-        sketch=sketcher.sketch(version),
+        sketch=sketch,
         problems=(*described.problems, *problems),
     )
 

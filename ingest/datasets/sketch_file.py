@@ -1,13 +1,15 @@
 """The file of a data set's sketch: a safetensors container, the same to the byte wherever it is written.
 
 `rows` (U64) holds the hashes of the rows, `columns` (U64) those of all columns one after the other, `ends` (I64) where
-each column's end. The metadata's one key, `modellake.dataset_sketch`, is a JSON object with the format's version, the
-counts, the names and a digest of the rest. No row and no value of the data is in it.
+each column's end, `splits` (U64) and `split_ends` (I64) the same of the rows of each split. The metadata's one key,
+`modellake.dataset_sketch`, is a JSON object with the format's version, the counts, the names and a digest of the rest.
+No row and no value of the data is in it.
 """
 
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from graph_schema.errors import FingerprintError, PathNotFoundError
-from graph_schema.row_sketch import DATASET_SKETCH_VERSION, BottomSketch, ColumnSketch, DatasetSketch
+from graph_schema.row_sketch import DATASET_SKETCH_VERSION, BottomSketch, ColumnSketch, DatasetSketch, SplitSketch
 from ingest.atomic_file import write_atomically
 
 SUFFIX = ".sketch"
 _KEY = "modellake.dataset_sketch"
+_ARRAYS = (("rows", "<u8"), ("columns", "<u8"), ("ends", "<i8"), ("splits", "<u8"), ("split_ends", "<i8"))
 _REMEDY = "delete it and ingest the data set again"
 
 
@@ -56,12 +59,14 @@ def read_sketch(path: Path) -> DatasetSketch:
 
 def sketch_bytes(sketch: DatasetSketch) -> bytes:
     """The content of the file; equal sketches give equal bytes."""
+    columns = [item.distinct.hashes for item in sketch.columns]
+    splits = [item.distinct.hashes for item in sketch.splits]
     arrays = {
         "rows": sketch.distinct.hashes.astype("<u8"),
-        "columns": np.concatenate([np.zeros(0, "<u8"), *(item.distinct.hashes for item in sketch.columns)]).astype(
-            "<u8"
-        ),
-        "ends": np.cumsum([len(item.distinct.hashes) for item in sketch.columns]).astype("<i8"),
+        "columns": np.concatenate([np.zeros(0, np.uint64), *columns]).astype("<u8"),
+        "ends": np.cumsum([len(hashes) for hashes in columns]).astype("<i8"),
+        "splits": np.concatenate([np.zeros(0, np.uint64), *splits]).astype("<u8"),
+        "split_ends": np.cumsum([len(hashes) for hashes in splits]).astype("<i8"),
     }
     description = {
         "format": DATASET_SKETCH_VERSION,
@@ -70,6 +75,7 @@ def sketch_bytes(sketch: DatasetSketch) -> bytes:
         "multiset": sketch.multiset,
         "size": sketch.distinct.size,
         "columns": [[c.name, c.type, c.values, c.multiset, c.distinct.size] for c in sketch.columns],
+        "splits": [[split.name, split.rows, split.distinct.size] for split in sketch.splits],
     }
     description["digest"] = _digest(description, arrays)
     return bytes(save(arrays, {_KEY: json.dumps(description, sort_keys=True)}))
@@ -98,21 +104,28 @@ def _parse(content: bytes, where: str) -> DatasetSketch:
         )
     body = content[8 + length :]
     arrays: dict[str, NDArray[np.generic]] = {}
-    for name, dtype in (("rows", "<u8"), ("columns", "<u8"), ("ends", "<i8")):
+    for name, dtype in _ARRAYS:
         start, end = header[name]["data_offsets"]
         arrays[name] = np.frombuffer(body[start:end], dtype)
     if description.pop("digest") != _digest(description, arrays):
         raise _damaged("its content does not match its digest", where)
-    starts = np.concatenate(([0], arrays["ends"]))
     columns = tuple(
         ColumnSketch(
             name=name,
             type=kind,
             values=values,
             multiset=multiset,
-            distinct=_sketch(arrays["columns"][starts[place] : starts[place + 1]], size, where),
+            distinct=_sketch(hashes, size, where),
         )
-        for place, (name, kind, values, multiset, size) in enumerate(description["columns"])
+        for hashes, (name, kind, values, multiset, size) in zip(
+            _cut(arrays["columns"], arrays["ends"]), description["columns"], strict=True
+        )
+    )
+    splits = tuple(
+        SplitSketch(name=name, rows=rows, distinct=_sketch(hashes, size, where))
+        for hashes, (name, rows, size) in zip(
+            _cut(arrays["splits"], arrays["split_ends"]), description["splits"], strict=True
+        )
     )
     return DatasetSketch(
         version=description["version"],
@@ -120,7 +133,13 @@ def _parse(content: bytes, where: str) -> DatasetSketch:
         multiset=description["multiset"],
         distinct=_sketch(arrays["rows"], description["size"], where),
         columns=columns,
+        splits=splits,
     )
+
+
+def _cut(hashes: NDArray[np.generic], ends: NDArray[np.generic]) -> list[NDArray[np.generic]]:
+    places = [0, *map(int, ends)]
+    return [hashes[start:end] for start, end in pairwise(places)]
 
 
 def _sketch(hashes: NDArray[np.generic], size: int, where: str) -> BottomSketch:

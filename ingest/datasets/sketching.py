@@ -16,6 +16,7 @@ from graph_schema.row_sketch import (
     BottomSketch,
     ColumnSketch,
     DatasetSketch,
+    SplitSketch,
 )
 from ingest.datasets import cell_hashing as cells
 from ingest.datasets.columns import Batch, hash_column, spelled_type, type_name
@@ -67,6 +68,12 @@ class _Column:
     types: dict[str, None] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Split:
+    rows: int = 0
+    smallest: _Smallest = field(default_factory=lambda: _Smallest(ROW_SKETCH_SIZE))
+
+
 class Sketcher:
     """Takes batches of rows, gives the sketch of all of them.
 
@@ -80,8 +87,9 @@ class Sketcher:
         self._columns: dict[str, _Column] = {}
         self._sums = _Sums()
         self._smallest = _Smallest(ROW_SKETCH_SIZE)
+        self._splits: dict[str, _Split] = {}
 
-    def add(self, batch: Batch, *, spelled: bool, where: str) -> None:
+    def add(self, batch: Batch, *, spelled: bool, where: str, split: str | None = None) -> None:
         """Add the rows of a batch.
 
         Parameters
@@ -91,6 +99,8 @@ class Sketcher:
             Whether the format has nothing but text, so that a column's type is what its texts spell.
         where : str
             The file, for messages.
+        split : str, optional
+            The split that the rows belong to.
 
         Raises
         ------
@@ -110,6 +120,10 @@ class Sketcher:
         self._sums.add(cells.finish_rows(sums))
         self._smallest.add(sums)
         self.rows += batch.rows
+        if split is not None:
+            part = self._splits.setdefault(split, _Split())
+            part.smallest.add(sums)
+            part.rows += batch.rows
 
     def _column(self, name: str, where: str) -> _Column:
         found = self._columns.get(name)
@@ -141,6 +155,10 @@ class Sketcher:
                     distinct=column.smallest.sketch(),
                 )
                 for name, column in sorted(self._columns.items())[:COLUMN_LIMIT]
+            ),
+            splits=tuple(
+                SplitSketch(name=name, rows=part.rows, distinct=part.smallest.sketch())
+                for name, part in sorted(self._splits.items())
             ),
         )
 

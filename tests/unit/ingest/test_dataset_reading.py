@@ -163,6 +163,16 @@ def test_the_file_of_a_sketch(tmp_path):
     assert b"row 7" not in path.read_bytes()
 
 
+def test_the_file_of_a_sketch_holds_its_splits(tmp_path):
+    for name, start in (("train", 0), ("test", 80)):
+        arrow_csv.write_csv(ROWS.slice(start, 80), tmp_path / f"{name}.csv")
+    sketch = read(tmp_path).sketch
+    write_sketch(tmp_path / "x.sketch", sketch)
+    again = read_sketch(tmp_path / "x.sketch")
+    assert [(split.name, split.rows) for split in again.splits] == [("test", 20), ("train", 80)]
+    assert sketch_bytes(again) == sketch_bytes(sketch)
+
+
 def test_a_damaged_sketch_is_an_error(tmp_path):
     parquet.write_table(ROWS, tmp_path / "words.parquet")
     content = sketch_bytes(read(tmp_path).sketch)

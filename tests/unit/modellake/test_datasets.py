@@ -224,6 +224,21 @@ def test_splits_that_documents_state_otherwise_are_said(shared, data, lake):
     assert "the documents state 100 rows of train, 90 were counted" in shown
 
 
+def test_rows_of_a_test_that_are_trained_on_are_said(shared, data, lake):
+    write_rows(lake / "words/train.csv", range(100))
+    write_rows(lake / "words/test.csv", range(95, 115))
+    write_rows(lake / "clean/train.csv", range(500, 600))
+    write_rows(lake / "clean/test.csv", range(600, 610))
+    write_rows(lake / "leak.csv", range(600, 700))
+    ingest(data, lake)
+    assert data.dataset("words").states[0].shared_splits == ("test in train: 25.0%",)
+    assert "rows in two splits: test in train: 25.0%" in shared("datasets", "words").out
+    assert data.dataset("clean").states[0].shared_splits == ()
+    (link,) = data.dataset("leak").links
+    said = [item.statement for item in data.edit(link.edit).evidence if item.kind.startswith("split")]
+    assert said == ["100.0% of the other's split test (10 rows) are here"]
+
+
 def test_an_empty_lake_lists_nothing(shared, data):
     assert shared("datasets").out == ""
     assert shared("datasets", "--json").json == []
