@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cypher.store import Store
 from graph_schema.errors import EmptyLakeError, ModelLakeError, ResourceError
+from graph_schema.fingerprint import FINGERPRINT_VERSION
 from graph_schema.graph import Edge, Rows, Value
 from graph_schema.identity import digest
 from graph_schema.labels import Label, Relation, VersionKind
@@ -178,7 +179,8 @@ def is_unchanged(settings: Settings, known: Mapping[str, Entry], source: ModelSo
     entry = known.get(source.id)
     if entry is None or entry.signature != source.signature:
         return False
-    return all(settings.fingerprint(version).is_file() for version in entry.versions)
+    files = [settings.fingerprint(version) for version in entry.versions]
+    return not files or (entry.fingerprint == FINGERPRINT_VERSION and all(path.is_file() for path in files))
 
 
 def _in_order(sources: Sequence[S], read: Callable[[S], R], ahead: int) -> Iterator[R]:

@@ -11,6 +11,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from graph_schema.fingerprint import FINGERPRINT_VERSION
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -24,12 +26,15 @@ class Entry:
     signature : str
         Of its files at the time, `ingest.model_source.ModelSource.signature`.
     versions : tuple of str
+    fingerprint : int
+        Format of the fingerprints that were written.
     """
 
     store: str
     model: str
     signature: str
     versions: tuple[str, ...]
+    fingerprint: int = FINGERPRINT_VERSION
 
 
 def read_journal(path: Path, store: str) -> dict[str, Entry]:
@@ -47,6 +52,7 @@ def read_journal(path: Path, store: str) -> dict[str, Entry]:
                 model=str(row["model"]),
                 signature=str(row["signature"]),
                 versions=tuple(str(item) for item in row["versions"]),
+                fingerprint=int(row.get("fingerprint", 1)),
             )
         except (ValueError, TypeError, KeyError):
             continue
@@ -62,6 +68,7 @@ def append_entry(path: Path, entry: Entry) -> None:
         "model": entry.model,
         "signature": entry.signature,
         "versions": list(entry.versions),
+        "fingerprint": entry.fingerprint,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:

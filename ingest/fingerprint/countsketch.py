@@ -15,7 +15,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from ingest.fingerprint.kernels import GOLDEN, as_float, compiled, splitmix
+from ingest.fingerprint.compiling import GOLDEN, as_float, compiled, splitmix
 from ingest.fingerprint.sampling import SKETCH_SIDE
 
 TILE = 4096

@@ -63,7 +63,7 @@ def read_fingerprint(path: Path | str) -> Fingerprint:
     PathNotFoundError
         If there is no such file.
     FingerprintError
-        If it is damaged, no fingerprint, or written by a newer version.
+        If it is damaged, no fingerprint, or written by a newer or an older version.
     """
     try:
         content = Path(path).read_bytes()
@@ -146,9 +146,15 @@ def _parse(content: bytes, where: str) -> Fingerprint:
     check(isinstance(version, int) and version >= 1, "no format version")
     if version > FINGERPRINT_VERSION:
         raise FingerprintError(
-            f"written by a newer version (format {version}; this one reads up to {FINGERPRINT_VERSION})",
+            f"written by a newer version (format {version}; this one reads format {FINGERPRINT_VERSION})",
             where=where,
             remedy="update modellake",
+        )
+    if version < FINGERPRINT_VERSION:
+        raise FingerprintError(
+            f"written by an older version (format {version}; this one reads format {FINGERPRINT_VERSION})",
+            where=where,
+            remedy="ingest the model again",
         )
     body = memoryview(content)[8 + length :]
     check(description.pop("digest") == _digest(header, description, body), "its content does not match its digest")

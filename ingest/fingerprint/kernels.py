@@ -1,13 +1,10 @@
-"""The inner loops, compiled: statistics and multiset hash of one chunk of values.
+"""The inner loops, compiled: statistics of one chunk of wide values.
 
 Everything here gives the same bits on every machine. Integers are exact. Floating-point sums have an explicit order,
 which is part of the fingerprint's definition (`docs/fingerprint.md`): of every piece of `PIECE` values, the non-finite
 left out, four consecutive groups of `LANES` values are combined as (0 + 1) + (2 + 3) and added to `LANES` accumulators;
 what is left of a piece goes value by value to the accumulator of its position modulo `LANES`; the accumulators of a
-chunk are added first to last. Nothing is compiled with fast-math, and LLVM fuses no multiplication with an addition
-unless asked to. No transcendental function is called.
-
-Numba takes half a second to import: import this module only where weights are read.
+chunk are added first to last. No transcendental function is called.
 """
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, call-arg, assignment, var-annotated, untyped-decorator"
@@ -15,138 +12,21 @@ Numba takes half a second to import: import this module only where weights are r
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import float32, njit, types, uint32
-from numba.extending import intrinsic
+
+from ingest.fingerprint.compiling import as_bits, as_float, compiled
+from ingest.fingerprint.multiset import multiset32
 
 LANES = 256
 _STEP = 4 * LANES
 PIECE = 4 * _STEP
 _PATCH = 512
+_SHIFT_SAMPLES = 256
 
-# Constants of the mixing functions: digits of pi's fraction, and those of the golden ratio and SplitMix64.
-_K1 = np.uint64(0x243F6A88)
-_K2 = np.uint64(0x85A308D3)
-_K3 = np.uint64(0x13198A2E)
-_K4 = np.uint64(0x03707344)
-_C1 = np.uint64(0x9E3779B1)
-_M1 = np.uint64(0xBF58476D1CE4E5B9)
-_M2 = np.uint64(0x94D049BB133111EB)
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_SECOND_SEED = np.uint64(0xA4093822299F31D0)
-_LOW = np.uint64(0xFFFFFFFF)
-_S27, _S30, _S31, _S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
-
-
-@intrinsic
-def as_float(typing_context: Any, bits: Any) -> Any:
-    """The float32 whose bits are a uint32; vectorises, as a view of an array inside a loop would not."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.FloatType())
-
-    return float32(uint32), generate
-
-
-@intrinsic
-def as_bits(typing_context: Any, value: Any) -> Any:
-    """The bits of a float32 as a uint32."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.IntType(32))
-
-    return uint32(types.float32), generate
-
-
-compiled = njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
-
-
-@compiled
-def splitmix(x):
-    """The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
-    x = (x ^ (x >> _S30)) * _M1
-    x = (x ^ (x >> _S27)) * _M2
-    return x ^ (x >> _S31)
-
-
-@compiled
-def _fold(x):
-    # A 32 by 32 bit product, and its two halves multiplied again under two keys: three vector multiplications a value.
-    product = ((x ^ _K1) & _LOW) * _C1
-    low = product & _LOW
-    high = product >> _S32
-    return product + low * (high ^ _K2), (low ^ _K3) * (high ^ _K4) ^ product
-
-
-@compiled
-def multiset32(bits):
-    """Two sums modulo 2**64 of mixed 32-bit values."""
-    first = np.uint64(0)
-    second = np.uint64(0)
-    for i in range(bits.size):
-        one, two = _fold(np.uint64(bits[i]))
-        first += one
-        second += two
-    return first, second
-
-
-@compiled
-def multiset64(bits):
-    """Two sums modulo 2**64 of mixed 64-bit values."""
-    first = np.uint64(0)
-    second = np.uint64(0)
-    for i in range(bits.size):
-        x = bits[i]
-        first += splitmix(x + GOLDEN)
-        second += splitmix(x ^ _SECOND_SEED)
-    return first, second
-
-
-@compiled
-def multiset_of_counts(patterns, counts):
-    """`multiset32` of values given by their bits and how often each occurs."""
-    first = np.uint64(0)
-    second = np.uint64(0)
-    for i in range(patterns.size):
-        one, two = _fold(np.uint64(patterns[i]))
-        first += np.uint64(counts[i]) * one
-        second += np.uint64(counts[i]) * two
-    return first, second
-
-
-@compiled
-def count16(words, rest, counts):
-    """Occurrences of each 16-bit pattern; `words` holds four of them each, `counts` is (2, 65536) and is added to.
-
-    Two tables, used in turn: increments of one entry in a row would wait for each other.
-    """
-    even = counts[0]
-    odd = counts[1]
-    mask = np.uint64(0xFFFF)
-    for i in range(words.size):
-        word = words[i]
-        even[word & mask] += np.uint32(1)
-        odd[(word >> np.uint64(16)) & mask] += np.uint32(1)
-        even[(word >> _S32) & mask] += np.uint32(1)
-        odd[word >> np.uint64(48)] += np.uint32(1)
-    for i in range(rest.size):
-        even[rest[i]] += np.uint32(1)
-
-
-@compiled
-def count8(codes, counts):
-    """Occurrences of each byte, added to `counts` (4, 256)."""
-    full = codes.size & ~3
-    for i in range(0, full, 4):
-        counts[0, codes[i]] += np.uint32(1)
-        counts[1, codes[i + 1]] += np.uint32(1)
-        counts[2, codes[i + 2]] += np.uint32(1)
-        counts[3, codes[i + 3]] += np.uint32(1)
-    for i in range(full, codes.size):
-        counts[0, codes[i]] += np.uint32(1)
+_MAGNITUDE = np.uint32(0x7FFFFFFF)
+_INFINITE = np.uint32(0x7F800000)
+_NORMAL = np.uint32(0x00800000)
+_MANTISSA = np.uint32(0x7FFFFF)
 
 
 @compiled
@@ -162,11 +42,36 @@ def _grid_distance(size):
 
 
 @compiled
+def _outline32(bits):
+    # Integer minima and maxima of raw bits: those of positive values read as they are, those of negative ones by size.
+    highest = np.int32(-0x80000000)
+    lowest = np.int32(0x7FFFFFFF)
+    largest = np.uint32(0)
+    smallest = np.uint32(0xFFFFFFFF)
+    together = np.uint32(0)
+    coarsest = np.uint32(0xFFFFFFFF)
+    for i in range(bits.size):
+        x = np.uint32(bits[i])
+        highest = max(highest, np.int32(x))
+        lowest = min(lowest, np.int32(x))
+        largest = max(largest, x)
+        smallest = min(smallest, x)
+        together = np.uint32(together | x)
+        coarsest = min(coarsest, np.uint32(x << np.uint32(19)))
+    return highest, lowest, largest, smallest, together, coarsest == np.uint32(0)
+
+
+@compiled
+def _sort_key(bits):
+    x = np.int32(bits)
+    return np.int32(x ^ np.int32(np.uint32(x >> np.int32(31)) & np.uint32(0x7FFFFFFF)))
+
+
+@compiled
 def _extremes32(bits, least, greatest):
     for i in range(bits.size):
-        x = np.int32(bits[i])
-        key = np.int32(x ^ np.int32(np.uint32(x >> np.int32(31)) & np.uint32(0x7FFFFFFF)))
-        finite = np.uint32(np.uint32(bits[i]) & np.uint32(0x7FFFFFFF)) < np.uint32(0x7F800000)
+        key = _sort_key(bits[i])
+        finite = np.uint32(np.uint32(bits[i]) & _MAGNITUDE) < _INFINITE
         least = min(least, key if finite else np.int32(0x7FFFFFFF))
         greatest = max(greatest, key if finite else np.int32(-0x80000000))
     return least, greatest
@@ -177,18 +82,15 @@ def _counts32(bits):
     # Every operation is cast back to 32 bits: left to itself Numba would widen it, at half the speed.
     zeros = np.uint32(0)
     odd = np.uint32(0)
-    coarse = np.uint32(0)
     mantissa = np.uint32(0)
     for i in range(bits.size):
         x = np.uint32(bits[i])
-        size = np.uint32(x & np.uint32(0x7FFFFFFF))
+        size = np.uint32(x & _MAGNITUDE)
         zeros = np.uint32(zeros + (np.uint32(1) if size == np.uint32(0) else np.uint32(0)))
-        odd = np.uint32(odd + (np.uint32(1) if size >= np.uint32(0x7F800000) else np.uint32(0)))
-        low = np.uint32(x & np.uint32(0x1FFF))
-        coarse = np.uint32(coarse + (np.uint32(1) if low == np.uint32(0) else np.uint32(0)))
-        normal = np.uint32(size - np.uint32(0x00800000)) < np.uint32(0x7F000000)
-        mantissa = np.uint32(mantissa | (np.uint32(x & np.uint32(0x7FFFFF)) if normal else np.uint32(0)))
-    return zeros, odd, coarse, mantissa
+        odd = np.uint32(odd + (np.uint32(1) if size >= _INFINITE else np.uint32(0)))
+        normal = np.uint32(size - _NORMAL) < np.uint32(0x7F000000)
+        mantissa = np.uint32(mantissa | (np.uint32(x & _MANTISSA) if normal else np.uint32(0)))
+    return zeros, odd, mantissa
 
 
 @compiled
@@ -196,17 +98,24 @@ def _exact32(bits):
     brain = np.uint32(0)
     half = np.uint32(0)
     for i in range(bits.size):
-        size = np.uint32(np.uint32(bits[i]) & np.uint32(0x7FFFFFFF))
+        size = np.uint32(np.uint32(bits[i]) & _MAGNITUDE)
         distance = _grid_distance(size)
         half = np.uint32(half + (np.uint32(1) if distance == np.uint32(0) else np.uint32(0)))
-        low = np.uint32(size & np.uint32(0xFFFF)) if size < np.uint32(0x7F800000) else np.uint32(1)
+        low = np.uint32(size & np.uint32(0xFFFF)) if size < _INFINITE else np.uint32(1)
         brain = np.uint32(brain + (np.uint32(1) if low == np.uint32(0) else np.uint32(0)))
     return brain, half
 
 
 @compiled
-def measure32(bits, values, shift):
+def measure32(words, bits, values, shift):
     """Everything about float32 values but their sketch, piece by piece so that each is read from memory once.
+
+    Parameters
+    ----------
+    words, bits, values : uint64, uint32 and float32 arrays
+        The same values: two in each of `words`, which lacks the last of an odd number.
+    shift : float
+        A number near the mean.
 
     Returns
     -------
@@ -215,32 +124,42 @@ def measure32(bits, values, shift):
         values; least and greatest sort key, which orders finite float32 as signed integers (the greatest is below the
         least where no value is finite); and the sums of `power_sums`.
     """
-    first = np.uint64(0)
-    second = np.uint64(0)
+    first, second = multiset32(words[:0], bits[2 * words.size :])
     zeros, odd, brain, half = 0, 0, 0, 0
     mantissa = np.uint32(0)
     least = np.int32(0x7FFFFFFF)
     greatest = np.int32(-0x80000000)
     lanes = np.zeros((5, LANES), np.float64)
     for begin in range(0, bits.size, PIECE):
-        piece = bits[begin : begin + PIECE]
-        mixed = multiset32(piece)
+        mixed = multiset32(words[begin // 2 : (begin + PIECE) // 2], bits[:0])
         first += mixed[0]
         second += mixed[1]
+        piece = bits[begin : begin + PIECE]
         infinite = False
         for start in range(0, piece.size, _PATCH):
             patch = piece[start : start + _PATCH]
-            counts = _counts32(patch)
-            zeros += np.int64(counts[0])
-            odd += np.int64(counts[1])
-            infinite |= counts[1] != 0
-            mantissa = np.uint32(mantissa | counts[3])
-            if counts[2] != 0:
+            highest, lowest, largest, smallest, together, coarse = _outline32(patch)
+            some_positive, some_negative = smallest <= _MAGNITUDE, largest > _MAGNITUDE
+            top = max(np.uint32(highest) if some_positive else largest, np.uint32(largest & _MAGNITUDE))
+            bottom = min(smallest, np.uint32(np.uint32(lowest) & _MAGNITUDE) if some_negative else smallest)
+            if top < _INFINITE:
+                greatest = max(greatest, _sort_key(np.uint32(highest) if some_positive else np.uint32(lowest)))
+                least = min(least, _sort_key(largest if some_negative else smallest))
+            else:
+                least, greatest = _extremes32(patch, least, greatest)
+            if top < _INFINITE and bottom >= _NORMAL:
+                mantissa = np.uint32(mantissa | np.uint32(together & _MANTISSA))
+            else:
+                counts = _counts32(patch)
+                zeros += np.int64(counts[0])
+                odd += np.int64(counts[1])
+                infinite |= counts[1] != 0
+                mantissa = np.uint32(mantissa | counts[2])
+            if coarse:
                 # Only values with 13 zero bits at the end can be exact in either format, and most patches have none.
                 exact = _exact32(patch)
                 brain += np.int64(exact[0])
                 half += np.int64(exact[1])
-        least, greatest = _extremes32(piece, least, greatest)
         floats = values[begin : begin + PIECE]
         _add_powers(_only_finite(floats) if infinite else floats, shift, lanes)
     return first, second, zeros, odd, brain, half, mantissa, least, greatest, _sum_lanes(lanes)
@@ -275,6 +194,21 @@ def patterns64(values, bits):
         least = min(least, x)
         greatest = max(greatest, x)
     return zeros, odd, brain, half, mantissa, least, greatest
+
+
+@compiled
+def middle(values):
+    """A number near the mean, to take differences from: the mean of evenly spaced finite values, added in order."""
+    step = max(1, values.size // _SHIFT_SAMPLES)
+    total = 0.0
+    count = 0
+    for i in range(0, values.size, step):
+        x = np.float64(values[i])
+        if x - x == 0.0:
+            total += x
+            count += 1
+    # Doubles can overflow; differences are then taken from 0.
+    return total / count if count and total - total == 0.0 else 0.0
 
 
 @compiled

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import fsum
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import TensorFingerprint
-from ingest.fingerprint import countsketch, kernels
+from ingest.fingerprint import countsketch, kernels, multiset
 from ingest.fingerprint.chunks import Chunk
+from ingest.fingerprint.compiling import compiled
+from ingest.fingerprint.pattern_counts import CountTables, PatternCounts
 from ingest.fingerprint.plan import Extent
 from ingest.fingerprint.sampling import SKETCH_SIDE, layer_free, sample, seed
 from ingest.fingerprint.statistics import Moments, bounded
-from ingest.fingerprint.values import WIDE, decode, pattern_facts, small_float_table
+from ingest.fingerprint.values import decode, pattern_facts, small_float_table
 from ingest.tensors import STORAGE, TensorInfo
 
 _WORD = 1 << 64
-_SHIFT_SAMPLES = 256
-_SAFE_COUNT = (1 << 32) - 1
 
 
 @dataclass(slots=True)
@@ -43,10 +41,10 @@ class Measurement:
     """Everything that is collected about one tensor.
 
     `measure` is called for each chunk, from any thread; `collect` for each outcome, in the order of the chunks, from
-    one thread.
+    one thread. Tables of counts come from `tables`, which the tensors of a pass share.
     """
 
-    def __init__(self, tensor: TensorInfo, role: str, extent: Extent) -> None:
+    def __init__(self, tensor: TensorInfo, role: str, extent: Extent, tables: CountTables | None = None) -> None:
         self.tensor, self.role = tensor, role
         shape = tensor.shape
         self.height = shape[0] if len(shape) > 1 else 1
@@ -55,20 +53,24 @@ class Measurement:
         self._row_seed, self._column_seed = seed(key, "sketch rows"), seed(key, "sketch columns")
         self.rows = sample(key, "rows", self.height, extent.rows)
         self.columns = sample(key, "columns", self.width, extent.columns)
-        wide = tensor.dtype in WIDE
-        self.block = np.zeros((self.rows.size, self.columns.size), np.float64 if wide else np.float32)
+        self._block = np.zeros((self.rows.size, self.columns.size), f"u{STORAGE[tensor.dtype].itemsize}")
         self._side = extent.sketch
         self._sketch = np.zeros((SKETCH_SIDE, SKETCH_SIDE))
         self._itemsize = STORAGE[tensor.dtype].itemsize
-        self._counts = np.zeros(1 << (8 * self._itemsize) if self._itemsize < 4 else 0, np.int64)
-        self._counts_lock = Lock()
-        self._tables: list[NDArray[np.uint32]] = []
+        self._counts = (
+            PatternCounts(self._itemsize, tensor.size, tables or CountTables()) if self._itemsize < 4 else None
+        )
         self._total = Portion(moments=Moments(), mantissa=0)
 
     def measure(self, chunk: Chunk, stored: NDArray[np.generic]) -> Portion:
-        """Everything that one chunk gives; the sampled values go straight into the block, whose places are disjoint."""
+        """Everything that one chunk gives; the sampled bits go straight into the block, whose places are disjoint."""
+        stored = _aligned(stored)
         self._sample(chunk, stored)
-        portion = self._narrow(stored) if self._itemsize < 4 else self._wide(stored)
+        if self._counts is None:
+            portion = self._wide(stored)
+        else:
+            self._counts.add(stored)
+            portion = Portion()
         if self._side:
             portion.sketch = self._project(chunk, stored)
         return portion
@@ -94,9 +96,10 @@ class Measurement:
 
     def finish(self, content: str) -> TensorFingerprint:
         """The record, once every chunk is collected."""
-        if self._itemsize < 4:
-            self._read_counts()
-        self.block[np.isnan(self.block)] = np.nan  # one NaN for all
+        if self._counts is not None:
+            self._read_counts(*self._counts.finish())
+        block = decode(self.tensor.dtype, self._block.view(STORAGE[self.tensor.dtype]))
+        block[np.isnan(block)] = np.nan  # one NaN for all
         total = self._total
         moments = total.moments or Moments()
         if total.minimum == total.maximum:
@@ -125,10 +128,10 @@ class Measurement:
             bf16_exact=total.bf16_exact,
             f16_exact=total.f16_exact,
             mantissa_bits=total.mantissa.bit_length() and 52 - _trailing_zeros(total.mantissa),
-            levels=levels(self.block),
+            levels=levels(block),
             rows=self.rows,
             columns=self.columns,
-            block=self.block,
+            block=block,
             sketch=_single(sketch),
         )
 
@@ -136,41 +139,19 @@ class Measurement:
         top, bottom = np.searchsorted(self.rows, (chunk.first_row, chunk.first_row + chunk.rows))
         left, right = np.searchsorted(self.columns, (chunk.first_column, chunk.first_column + chunk.columns))
         if top < bottom and left < right:
-            rows = self.rows[top:bottom] - chunk.first_row
-            columns = self.columns[left:right] - chunk.first_column
-            values = stored.reshape(chunk.rows, chunk.columns)[np.ix_(rows, columns)]
-            self.block[top:bottom, left:right] = decode(self.tensor.dtype, values)
+            gather(
+                stored.view(self._block.dtype),
+                chunk.columns,
+                self.rows[top:bottom] - chunk.first_row,
+                self.columns[left:right] - chunk.first_column,
+                self._block[top:bottom, left:right],
+            )
 
-    def _narrow(self, stored: NDArray[np.generic]) -> Portion:
-        """One or two bytes a value: counting every pattern says everything else, exactly."""
-        try:
-            table = self._tables.pop()  # one for each worker, used for all its chunks
-        except IndexError:
-            table = np.zeros((4, 256) if self._itemsize == 1 else (2, 65536), np.uint32)
-        if self._itemsize == 1:
-            kernels.count8(stored.view(np.uint8), table)
-        else:
-            bits = _aligned(stored).view(np.uint16)
-            full = bits.size & ~3
-            kernels.count16(bits[:full].view(np.uint64), bits[full:], table)
-        if self.tensor.size > _SAFE_COUNT:
-            self._empty(table)
-        self._tables.append(table)
-        return Portion()
-
-    def _empty(self, table: NDArray[np.uint32]) -> None:
-        with self._counts_lock:
-            self._counts += table.sum(axis=0, dtype=np.int64)
-        table[:] = 0
-
-    def _read_counts(self) -> None:
-        for table in self._tables:
-            self._empty(table)
-        counts, total = self._counts, self._total
+    def _read_counts(self, seen: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+        total = self._total
         facts = pattern_facts(self.tensor.dtype)
-        seen = np.flatnonzero(counts)
-        sizes, values = counts[seen], facts.values[seen]
-        first, second = kernels.multiset_of_counts(seen, sizes)
+        values = facts.values[seen]
+        first, second = multiset.multiset_of_counts(seen, sizes)
         total.multiset = (int(first), int(second))
         n, mean, m1, m2, m3, m4, absolute = kernels.central_sums(sizes, values)
         total.moments = Moments.around(0.0, n, m1, m2, m3, m4, absolute)
@@ -187,23 +168,22 @@ class Measurement:
 
     def _wide(self, stored: NDArray[np.generic]) -> Portion:
         dtype = self.tensor.dtype
-        bits = _aligned(stored)
         if dtype == "F32":
-            values = bits.view(np.float32)
-            shift = _middle(values)
+            values = stored.view(np.float32)
+            shift = kernels.middle(values)
             first, second, zeros, odd, brain, half, mantissa, least, greatest, sums = kernels.measure32(
-                bits.view(np.uint32), values, shift
+                _words(stored), stored.view(np.uint32), values, shift
             )
             minimum, maximum = (_of_key(least), _of_key(greatest)) if greatest >= least else (np.inf, -np.inf)
             mantissa = int(mantissa) << 29  # as the mantissa of a float64
         else:
             if self._itemsize == 4:
-                first, second = kernels.multiset32(bits.view(np.uint32))
+                first, second = multiset.multiset32(_words(stored), stored.view(np.uint32)[stored.size & ~1 :])
             else:
-                first, second = kernels.multiset64(bits.view(np.uint64))
-            values = np.ascontiguousarray(decode(dtype, bits), np.float64)
+                first, second = multiset.multiset64(stored.view(np.uint64))
+            values = np.ascontiguousarray(decode(dtype, stored), np.float64)
             zeros, odd, brain, half, mantissa, minimum, maximum = kernels.patterns64(values, values.view(np.uint64))
-            shift = _middle(values)
+            shift = kernels.middle(values)
             sums = kernels.power_sums(values[np.isfinite(values)] if odd else values, shift)
         return Portion(
             moments=Moments.around(shift, values.size - odd, *(float(value) for value in sums)),
@@ -220,7 +200,7 @@ class Measurement:
     def _project(self, chunk: Chunk, stored: NDArray[np.generic]) -> NDArray[np.float64]:
         dtype = self.tensor.dtype
         table = np.zeros(1, np.float32)
-        values = _aligned(stored)
+        values = stored
         line = np.empty(countsketch.TILE, np.float32)
         if dtype == "BF16":
             values = values.view(np.uint16)
@@ -239,6 +219,15 @@ class Measurement:
         return outcome
 
 
+@compiled
+def gather(values, width, rows, columns, target):  # type: ignore[no-untyped-def]
+    """Copy what lies at some rows and columns of a matrix of `width` columns, given flat, into `target`."""
+    for i in range(rows.size):
+        row = values[rows[i] * width : (rows[i] + 1) * width]
+        for j in range(columns.size):
+            target[i, j] = row[columns[j]]
+
+
 def levels(block: NDArray[np.floating]) -> int:
     """Median (the lower one) over the rows of a block of the number of distinct values in a row; 0 without a block."""
     if not block.size:
@@ -246,19 +235,6 @@ def levels(block: NDArray[np.floating]) -> int:
     ordered = np.sort(block, axis=1)
     distinct = 1 + (ordered[:, 1:] != ordered[:, :-1]).sum(axis=1)
     return int(np.sort(distinct)[(len(distinct) - 1) // 2])
-
-
-def _middle(values: NDArray[np.floating]) -> float:
-    """A number near the mean, to take differences from: the mean of evenly spaced finite values.
-
-    Their sum is rounded once: the built-in `sum` adds differently from one version of Python to the next.
-    """
-    spaced = values[:: max(1, values.size // _SHIFT_SAMPLES)].tolist()
-    kept = [value for value in spaced if value - value == 0.0]
-    try:
-        return fsum(kept) / len(kept) if kept else 0.0
-    except OverflowError:
-        return 0.0
 
 
 def _folded(sketch: NDArray[np.float64], side: int) -> NDArray[np.float64]:
@@ -288,3 +264,8 @@ def _single(sketch: NDArray[np.float64]) -> NDArray[np.float32]:
 def _aligned(stored: NDArray[np.generic]) -> NDArray[np.generic]:
     """The values in one piece at an address fit for wider words."""
     return np.ascontiguousarray(stored) if stored.ctypes.data % 8 == 0 else stored.copy()
+
+
+def _words(bits: NDArray[np.generic]) -> NDArray[np.uint64]:
+    """Values of 32 bits two by two, without the last of an odd number."""
+    return bits[: bits.size & ~1].view(np.uint64)

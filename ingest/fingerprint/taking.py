@@ -6,7 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ingest.fingerprint.measure import Measurement, Portion
 
 _MOST_WORKERS = 8
+_MOST_PENDING = 16  # chunks a worker; those not begun hold no values
 
 
 def take_fingerprint(
@@ -99,10 +100,12 @@ def _measure(
     progress: Callable[[int], None] | None,
 ) -> list[TensorFingerprint]:
     from ingest.fingerprint.measure import Measurement  # numba takes half a second to import
+    from ingest.fingerprint.pattern_counts import CountTables
 
     roles = [assignment.roles[tensor.name] for tensor in tensors]
     extents = plan.extents([(role, t.dtype, tuple(t.shape)) for role, t in zip(roles, tensors, strict=True)])
     records: list[TensorFingerprint] = []
+    tables = CountTables()
     threads = workers or default_workers()
     pending: deque[tuple[_Task, Future[Portion]]] = deque()
 
@@ -117,7 +120,7 @@ def _measure(
     with ThreadPoolExecutor(threads, thread_name_prefix="fingerprint") as pool:
         try:
             for tensor, role, extent in zip(tensors, roles, extents, strict=True):
-                measurement = Measurement(tensor, role, extent)
+                measurement = Measurement(tensor, role, extent, tables)
                 tasks = _tasks(source, tensor, measurement)
                 if not tasks:
                     while pending:
@@ -125,8 +128,12 @@ def _measure(
                     records.append(measurement.finish(blake3().hexdigest()))
                 for task in tasks:
                     pending.append((task, pool.submit(task.run)))
-                    if len(pending) > 2 * threads:
-                        collect()
+                    if len(pending) > _MOST_PENDING * threads:
+                        # One wait for half of them: waking up for every chunk costs a thirtieth of the whole.
+                        half = len(pending) // 2
+                        wait([pending[half][1]])
+                        for _ in range(half):
+                            collect()
             while pending:
                 collect()
         except BaseException:

@@ -118,13 +118,14 @@ def test_arbitrary_bytes_are_an_error(noise: bytes) -> None:
         from_bytes(noise)
 
 
-def test_a_newer_format_says_so(content: bytes) -> None:
+@pytest.mark.parametrize(("number", "word"), [(99, "newer version"), (1, "older version")])
+def test_another_format_says_so(content: bytes, number: int, word: str) -> None:
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
     description = json.loads(header["__metadata__"]["modellake.fingerprint"])
-    header["__metadata__"]["modellake.fingerprint"] = json.dumps(description | {"format": 99})
+    header["__metadata__"]["modellake.fingerprint"] = json.dumps(description | {"format": number})
     text = json.dumps(header).encode()
-    with pytest.raises(FingerprintError, match="newer version") as error:
+    with pytest.raises(FingerprintError, match=word) as error:
         from_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :], where="a.fingerprint")
     assert str(error.value).startswith("a.fingerprint: ")
 

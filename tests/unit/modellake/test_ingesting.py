@@ -62,6 +62,17 @@ def test_a_changed_model_is_read_again(data, lake):
     assert data.ingest([lake], isolated=False).models == ["a/one"]
 
 
+def test_a_model_read_by_an_older_format_of_fingerprints_is_read_again(data, lake):
+    write_model(lake / "a/one", weights(1))
+    data.ingest([lake], isolated=False)
+    journal = data.settings.journal
+    row = json.loads(journal.read_text())
+    del row["fingerprint"]  # as the first format had it
+    journal.write_text(json.dumps(row) + "\n")
+    assert data.ingest([lake], isolated=False).models == ["a/one"]
+    assert data.ingest([lake], isolated=False).models == []
+
+
 def test_the_same_weights_under_two_names_are_one_version(data, lake):
     write_model(lake / "a/one", weights(1))
     write_model(lake / "b/mirror", weights(1))
