@@ -85,8 +85,8 @@ class Connection:
     def run(self, work: Callable[[Session], Result], *, write: bool, asked: bool = False) -> Result:
         """Do a piece of work in a session, again where the database asks for that.
 
-        Deadlocks and conflicts between writers are tried again up to `ATTEMPTS` times; on the embedded engine a
-        conflict between two MERGE of one key surfaces as a violated constraint. Where the process that owned the
+        Deadlocks and conflicts between writers are tried again up to `ATTEMPTS` times; a conflict between two who make
+        one key surfaces as a violated constraint. Where the process that owned the
         embedded engine has ended, this one joins its successor or becomes it. `work` must therefore bear repetition.
 
         Parameters
@@ -129,7 +129,7 @@ class Connection:
             return self._reconnect(generation)
         if isinstance(error, ServiceUnavailable):
             return False
-        if self.embedded and write and isinstance(error, ConstraintError):
+        if write and isinstance(error, ConstraintError):
             return True
         return isinstance(error, (DriverError, Neo4jError)) and error.is_retryable()
 

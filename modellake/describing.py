@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from cypher.store import Store
+from cypher.store import Store, Written
 from graph_schema.graph import Edge, Rows
 from graph_schema.identity import digest
 from graph_schema.labels import Label, Relation, VersionKind
-from graph_schema.records import Claim, Version
+from graph_schema.records import Claim, Model, Version
 from ingest.hub_metadata import HubMetadata, dump_files, is_hub_metadata
 from modellake.dataset_resolution import dataset_resolver
 from modellake.declarations import declared_rows
 
-BATCH = 100
-"""Models a transaction; the embedded engine takes longer for the same rows in larger ones."""
+BATCH = 200
+"""Models a transaction: some 2,500 rows; the embedded engine takes longer for the same rows in much larger ones."""
 
 MOST = 100_000_000
 
@@ -75,28 +76,48 @@ def write_metadata(store: Store, found: HubMetadata, *, written: Callable[[int],
 
     resolve_dataset = dataset_resolver(store)
     pairs = list(zip(found.models, found.versions, strict=True))
-    for start in range(0, len(pairs), BATCH):
-        parts: list[Rows] = []
-        for model, ghost in pairs[start : start + BATCH]:
-            subject = ghost
-            arrived = resolve(model.id)
-            if arrived is None:
-                edge = Edge(
-                    relation=Relation.HAS_VERSION,
-                    source=(Label.MODEL, model.id),
-                    target=(Label.VERSION, ghost.id),
-                    properties={},
-                )
-                parts.append(Rows.of([model, ghost], [edge]))
-            else:
-                subject = Version(id=arrived, name=model.id)
-            parts.append(declared_rows(model, [subject], claims.get(model.id, ()), resolve, resolve_dataset))
-        store.write(
-            Rows(
-                nodes=tuple(node for part in parts for node in part.nodes),
-                edges=tuple(edge for part in parts for edge in part.edges),
-            )
-        )
-        if written is not None:
-            written(len(pairs[start : start + BATCH]))
+    under_way: tuple[Future[Written], int] | None = None
+
+    def finish() -> None:
+        if under_way is not None:
+            future, count = under_way
+            future.result()
+            if written is not None:
+                written(count)
+
+    # The rows of one batch are put together while the one before it is written.
+    with ThreadPoolExecutor(1, thread_name_prefix="write") as writer:
+        for start in range(0, len(pairs), BATCH):
+            batch = pairs[start : start + BATCH]
+            rows = _batch_rows(batch, claims, resolve, resolve_dataset)
+            finish()
+            under_way = writer.submit(store.write, rows), len(batch)
+        finish()
     return len(pairs)
+
+
+def _batch_rows(
+    pairs: Sequence[tuple[Model, Version]],
+    claims: Mapping[str, Sequence[Claim]],
+    resolve: Callable[[str], str | None],
+    resolve_dataset: Callable[[str], str | None],
+) -> Rows:
+    parts: list[Rows] = []
+    for model, ghost in pairs:
+        subject = ghost
+        arrived = resolve(model.id)
+        if arrived is None:
+            edge = Edge(
+                relation=Relation.HAS_VERSION,
+                source=(Label.MODEL, model.id),
+                target=(Label.VERSION, ghost.id),
+                properties={},
+            )
+            parts.append(Rows.of([model, ghost], [edge]))
+        else:
+            subject = Version(id=arrived, name=model.id)
+        parts.append(declared_rows(model, [subject], claims.get(model.id, ()), resolve, resolve_dataset))
+    return Rows(
+        nodes=tuple(node for part in parts for node in part.nodes),
+        edges=tuple(edge for part in parts for edge in part.edges),
+    )
