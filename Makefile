@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dashboard test lint bench lock clean
+.PHONY: help setup demo dashboard test lint fuzz bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | column -t -s '	'
@@ -35,6 +35,9 @@ lint: $(STAMP) ## ruff, mypy, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(STAMP) ## every parser against damaged files, FUZZ_SECONDS each (20)
+	$(BIN)/python -m tests.attacks.fuzz $(FUZZ_TARGETS)
 
 bench: $(STAMP) ## the slow studies behind docs/benchmarks.md
 	$(BIN)/python -m benchmarks

@@ -177,7 +177,7 @@ def _rows(path: Path) -> Iterator[tuple[Model | None, Findings]]:
                 raise UnsupportedFormatError(
                     "holds no hub metadata", where=str(path), remedy="give CSV with parent,child,relation or JSON lines"
                 )
-    except (gzip.BadGzipFile, EOFError, csv.Error) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError, csv.Error) as error:
         raise FormatError(f"is damaged: {error}", where=str(path), remedy="fetch it again") from error
     finally:
         blob.close()

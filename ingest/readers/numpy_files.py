@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
+from tokenize import TokenError
 
 import numpy as np
 from numpy.lib import format as npy
@@ -46,8 +48,9 @@ def _array(blob: Blob, name: str) -> tuple[StridedTensor, Blob]:
     try:
         version = npy.read_magic(head)
         parse = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = parse(head, max_header_size=_HEADER_LIMIT)
-    except (ValueError, EOFError, SyntaxError, RecursionError, MemoryError) as error:
+        with warnings.catch_warnings(action="ignore"):  # a header that Python 2 wrote is as good as any
+            shape, fortran, dtype = parse(head, max_header_size=_HEADER_LIMIT)
+    except (ValueError, EOFError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         raise FormatError(f"npy header is damaged: {str(error)[:120]}", where=blob.name) from error
     if dtype.hasobject:
         raise UnsafeFileError("holds Python objects, which are pickles", where=blob.name)

@@ -1,0 +1,272 @@
+"""Every parser of what a lake may hold, with a small valid input to start from: what `make fuzz` and the tests attack.
+
+A target takes bytes and returns; the project's own errors (`ModelLakeError`) are answers, anything else is a finding.
+To add a parser, add an entry to `TARGETS`; a test fails where a format of the registry has none.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import pickle
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import gguf
+import numpy as np
+import onnx
+import torch
+from safetensors.numpy import save
+
+from graph_schema.errors import ModelLakeError
+from ingest.blobs import MemoryBlob
+from ingest.claims import read_documents
+from ingest.claims.configs import lora_scale, read_adapter_config, read_mergekit
+from ingest.claims.documents import read_card
+from ingest.claims.safe_yaml import load_yaml
+from ingest.discovery import discover
+from ingest.fingerprint import take_fingerprint
+from ingest.fingerprint.file import from_bytes, to_bytes
+from ingest.hub_metadata import is_hub_metadata, read_hub_metadata
+from ingest.model_source import ModelSource
+from ingest.readers import open_tensors
+from ingest.readers.pickle_machine import PickleMachine
+from ingest.readers.registry import sniff
+from ingest.readers.safetensors import SafetensorsSource
+
+READ_LIMIT = 1 << 20
+"""Tensors above this size, in bytes, are not read: a header may promise what a sparse file keeps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One parser.
+
+    Attributes
+    ----------
+    name : str
+    seeds : callable () -> tuple of bytes
+        Small valid inputs, made when asked for.
+    parse : callable (bytes) -> None
+    """
+
+    name: str
+    seeds: Callable[[], tuple[bytes, ...]]
+    parse: Callable[[bytes], None]
+
+    def attack(self, content: bytes) -> None:
+        """Parse, taking the project's own errors as answers; they are one line, without control characters."""
+        try:
+            self.parse(content)
+        except ModelLakeError as error:
+            if not str(error).isprintable():
+                raise AssertionError(f"not one plain line: {str(error)!r}") from error
+
+
+def tensors(content: bytes) -> None:
+    """Open as whatever format it is, and read all that is small."""
+    blob = MemoryBlob(content, name="file")
+    known = sniff(blob)
+    if known is None:
+        return
+    with known.open(blob) as source:
+        for info in source.tensors:
+            if info.nbytes <= READ_LIMIT:
+                source.read(info, 0, info.size)
+
+
+def lake(name: str) -> Callable[[bytes], None]:
+    """From a directory with a file of this name beside a model, through discovery, documents and weights."""
+
+    def parse(content: bytes) -> None:
+        with TemporaryDirectory() as folder:
+            model = Path(folder) / "model"
+            model.mkdir()
+            (model / "model.safetensors").write_bytes(_safetensors()[0])
+            (model / name).write_bytes(content)
+            for source in discover([Path(folder)]):
+                if not isinstance(source, ModelSource):
+                    continue
+                read_documents(source)
+                for weights in source.weights:
+                    try:
+                        opened = open_tensors(weights.files)
+                    except ModelLakeError:
+                        continue
+                    with opened:
+                        for info in opened.tensors:
+                            if info.nbytes <= READ_LIMIT:
+                                opened.read(info, 0, info.size)
+
+    return parse
+
+
+def hub_dump(content: bytes) -> None:
+    """A dump of a hub's metadata."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "dump.jsonl"
+        path.write_bytes(content)
+        is_hub_metadata(path)
+        read_hub_metadata([path])
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
+
+
+def _lora(content: bytes) -> None:
+    value = load_yaml(_text(content), where="file")
+    if isinstance(value, dict):
+        lora_scale(value)
+        read_adapter_config(value, subject="a/b", file="file")
+
+
+@cache
+def _safetensors() -> tuple[bytes, ...]:
+    arrays = {"a.weight": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.zeros(2, np.int64)}
+    return (save(arrays, metadata={"format": "pt"}), save({"w": np.zeros((0, 3), np.float16)}))
+
+
+@cache
+def _torch(*, legacy: bool) -> tuple[bytes, ...]:
+    tensor = torch.arange(12, dtype=torch.float32).reshape(3, 4)
+    state = {"state_dict": {"w": tensor, "t": tensor.t(), "p": torch.nn.Parameter(tensor.bfloat16())}, "epoch": 3}
+    buffer = io.BytesIO()
+    torch.save(state, buffer, _use_new_zipfile_serialization=not legacy)
+    return (buffer.getvalue(),)
+
+
+@cache
+def _gguf() -> tuple[bytes, ...]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "m.gguf"
+        writer = gguf.GGUFWriter(str(path), "llama")
+        writer.add_name("name")
+        writer.add_block_count(1)
+        writer.add_array("tokens", ["a", "b"])
+        writer.add_array("numbers", [1, 2, 3])
+        writer.add_tensor("a", np.ones((2, 32), np.float32))
+        writer.add_tensor("q", np.zeros(34 * 2, np.uint8).reshape(2, 34), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return (path.read_bytes(),)
+
+
+@cache
+def _onnx() -> tuple[bytes, ...]:
+    arrays = {"a": np.ones((2, 3), np.float32), "b": np.ones(3, np.int64)}
+    initializers = [onnx.numpy_helper.from_array(value, name) for name, value in arrays.items()]
+    typed = onnx.helper.make_tensor("t", onnx.TensorProto.FLOAT, [2], [1.0, 2.0])
+    graph = onnx.helper.make_graph([], "g", [], [], initializer=[*initializers, typed])
+    return (onnx.helper.make_model(graph).SerializeToString(),)
+
+
+@cache
+def _numpy(*, archive: bool) -> tuple[bytes, ...]:
+    buffer = io.BytesIO()
+    if archive:
+        np.savez_compressed(buffer, a=np.ones((2, 3), np.float32), b=np.zeros(3, np.int8))
+    else:
+        np.save(buffer, np.asfortranarray(np.ones((2, 3), np.float32)))
+    return (buffer.getvalue(),)
+
+
+@cache
+def _fingerprint() -> tuple[bytes, ...]:
+    with SafetensorsSource(MemoryBlob(_safetensors()[0], name="file")) as source:
+        return (to_bytes(take_fingerprint(source, workers=1)),)
+
+
+@cache
+def _archive() -> tuple[bytes, ...]:
+    outer, inner = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("m/model.safetensors", _safetensors()[0])
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.writestr("n/README.md", CARD)
+        archive.writestr("n/model.safetensors", _safetensors()[0])
+        archive.writestr("inner.zip", inner.getvalue())
+    return (outer.getvalue(),)
+
+
+CARD = b"""---
+license: [mit, other]
+base_model: [org/base, {name: org/other}]
+base_model_relation: merge
+datasets: [a/b]
+tags: &tags [x, "arxiv:2401.00001"]
+model-index: [{name: m, results: [{dataset: {name: d}, metrics: [{type: acc, value: 0.5}]}]}]
+again: *tags
+---
+# Model
+
+A fine-tuned version of [org/base](https://huggingface.co/org/base) on `a/b`. It is a merge of:
+* [x/y](https://huggingface.co/x/y)
+
+```bibtex
+@misc{a, title={B {C}}, year=2024, eprint={2401.00001}}
+```
+"""
+_CONFIG = json.dumps({"_name_or_path": "org/base", "model_type": "llama", "architectures": ["A"], "num_labels": 3})
+_ADAPTER = json.dumps({"base_model_name_or_path": "org/base", "r": 8, "lora_alpha": 16, "peft_type": "LORA"})
+_MERGEKIT = (
+    b"merge_method: linear\nmodels:\n- model: a/b\n  parameters: {weight: 0.5}\n- model: {model: c/d}\nslices: []\n"
+)
+_INDEX = json.dumps({"metadata": {"total_size": 64}, "weight_map": {"a.weight": "model.safetensors", "b": "x.bin"}})
+_DUMP = b"\n".join(
+    json.dumps(row).encode()
+    for row in (
+        {"id": "a/b", "card": CARD.decode()},
+        {"id": "c/d", "metadata": {"card_data": "base_model: a/b", "tags": ["base_model:finetune:a/b"]}},
+        {"modelId": "e/f", "id": "e/f", "cardData": {"license": "mit"}, "created_at": "2024-01-01"},
+    )
+)
+_PICKLE = pickle.dumps({"a": [1, 2.5, None, True, b"x", "y", (1, 2)], 3: {"n": []}}, protocol=4)
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target(name="safetensors", seeds=_safetensors, parse=tensors),
+        Target(name="torch", seeds=lambda: _torch(legacy=False), parse=tensors),
+        Target(name="torch, legacy", seeds=lambda: _torch(legacy=True), parse=tensors),
+        Target(name="pickle", seeds=lambda: (_PICKLE,), parse=lambda c: void(PickleMachine(c, where="file").load())),
+        Target(name="gguf", seeds=_gguf, parse=tensors),
+        Target(name="onnx", seeds=_onnx, parse=tensors),
+        Target(name="numpy", seeds=lambda: _numpy(archive=False), parse=tensors),
+        Target(name="numpy, archive", seeds=lambda: _numpy(archive=True), parse=tensors),
+        Target(name="fingerprint", seeds=_fingerprint, parse=lambda c: void(from_bytes(c))),
+        Target(name="archive", seeds=_archive, parse=lake("more.zip")),
+        Target(
+            name="yaml", seeds=lambda: (CARD.split(b"---")[1],), parse=lambda c: void(load_yaml(_text(c), where="f"))
+        ),
+        Target(
+            name="card",
+            seeds=lambda: (CARD,),
+            parse=lambda c: void(read_card(_text(c), subject="a/b", file="README.md")),
+        ),
+        Target(
+            name="mergekit",
+            seeds=lambda: (_MERGEKIT,),
+            parse=lambda c: void(read_mergekit(_text(c), subject="a", file="f")),
+        ),
+        Target(name="adapter", seeds=lambda: (_ADAPTER.encode(),), parse=_lora),
+        Target(name="config in a lake", seeds=lambda: (_CONFIG.encode(),), parse=lake("config.json")),
+        Target(name="card in a lake", seeds=lambda: (CARD,), parse=lake("README.md")),
+        Target(name="adapter in a lake", seeds=lambda: (_ADAPTER.encode(),), parse=lake("adapter_config.json")),
+        Target(name="index in a lake", seeds=lambda: (_INDEX.encode(),), parse=lake("model.safetensors.index.json")),
+        Target(name="gguf in a lake", seeds=_gguf, parse=lake("m.gguf")),
+        Target(name="hub metadata", seeds=lambda: (_DUMP, gzip.compress(_DUMP, mtime=0), _EDGES), parse=hub_dump),
+    )
+}
+_EDGES = b"parent,child,relation\na/b,c/d,finetune\nc/d,e/f,merge\n"
+
+
+def void(value: object) -> None:
+    """Drop an outcome: only errors are looked at."""
