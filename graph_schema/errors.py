@@ -29,7 +29,7 @@ not, cannot tell" is a result, not an error.
 
 from __future__ import annotations
 
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+from graph_schema.plain_text import escaped
 
 
 class ModelLakeError(Exception):
@@ -40,7 +40,7 @@ class ModelLakeError(Exception):
     what : str
         What went wrong, lower case, without a final full stop.
     where : str, optional
-        File, tensor or field; control characters are escaped, so that a hostile name cannot forge a line.
+        File, tensor or field; control characters (bidirectional ones too) are escaped: a hostile name forges no line.
     remedy : str, optional
         What the reader can do about it.
 
@@ -59,7 +59,7 @@ class ModelLakeError(Exception):
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         advice = f" ({self.remedy})" if self.remedy else ""
-        return f"{place}{self.what}{advice}".translate(_CONTROL)
+        return escaped(f"{place}{self.what}{advice}")
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process borders (a file is read in a worker that may die); the default drops keyword arguments.

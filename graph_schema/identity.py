@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from graph_schema.errors import InputError
+from graph_schema.plain_text import plain
 
 DIGEST_BYTES = 20
 GHOST_PREFIX = "ghost:"
 IMPLIED_PREFIX = "ghost: implied:"
 """Of a parent that nothing names; names have no surrounding blanks, so that no claim can bring this about."""
 
-_FORBIDDEN = frozenset(map(chr, (*range(32), *range(127, 160))))
 _NAME_LIMIT = 512
 
 
@@ -125,12 +125,11 @@ def evidence_id(subject: str, kind: str, source: str, method: str) -> str:
 
 
 def clean_name(name: str) -> str:
-    """A name fit for an id: no control characters, no surrounding blanks, at most 512 characters.
+    """A name fit for an id: no control characters (bidirectional ones too), no blanks around, at most 512 characters.
 
     Examples
     --------
     >>> clean_name(" org/model\\n")
     'org/model'
     """
-    kept = "".join("�" if character in _FORBIDDEN else character for character in name.strip())
-    return kept[:_NAME_LIMIT]
+    return plain(name.strip())[:_NAME_LIMIT]

@@ -25,6 +25,7 @@ RATIO_LIMIT = 200
 """Weights hardly compress: a member that shrank more than this is a bomb."""
 
 _MEMORY_LIMIT = 8 << 20
+_LOCAL_HEADER = 30  # bytes at least, before name and extra fields
 _START = 4096
 _STEP = 1 << 20
 _END = b"PK\x05\x06"
@@ -75,7 +76,7 @@ def zip_directory(blob: Blob) -> dict[str, zipfile.ZipInfo]:
     FormatError
         If the directory is damaged, or names one member twice.
     UnsafeFileError
-        If it is absurdly large, or a member is encrypted.
+        If it is absurdly large, or members overlap: a small file could then stand for any amount of data.
     """
     if _directory_size(blob) > DIRECTORY_LIMIT:
         raise UnsafeFileError(f"zip directory is larger than {DIRECTORY_LIMIT} bytes", where=blob.name)
@@ -89,6 +90,11 @@ def zip_directory(blob: Blob) -> dict[str, zipfile.ZipInfo]:
     directory = {item.filename: item for item in members}
     if len(directory) < len(members):
         raise FormatError("zip file names a member twice", where=blob.name)
+    end = 0
+    for item in sorted(members, key=lambda item: item.header_offset):
+        if item.header_offset < end:
+            raise UnsafeFileError("zip members overlap", where=f"{blob.name}: {item.filename}")
+        end = item.header_offset + _LOCAL_HEADER + item.compress_size
     return directory
 
 
@@ -122,10 +128,10 @@ def open_zip_member(blob: Blob, item: zipfile.ZipInfo, *, name: str) -> Blob:
     """
     if item.flag_bits & 0x1:
         raise UnsafeFileError("is encrypted", where=name)
-    header = read_bytes(blob, item.header_offset, 30)
+    header = read_bytes(blob, item.header_offset, _LOCAL_HEADER)
     if not header.startswith(b"PK\x03\x04"):
         raise FormatError("has no header in the zip file", where=name, remedy="fetch it again")
-    begin = item.header_offset + 30 + sum(struct.unpack_from("<HH", header, 26))
+    begin = item.header_offset + _LOCAL_HEADER + sum(struct.unpack_from("<HH", header, 26))
     if item.compress_type == zipfile.ZIP_STORED:
         if item.compress_size != item.file_size:
             raise FormatError("is stored, but its two sizes differ", where=name)

@@ -29,6 +29,7 @@ from graph_schema.errors import InputError, QueryError
 from graph_schema.formats import render
 from graph_schema.identity import clean_name
 from graph_schema.lineage_graph import LineageGraph
+from graph_schema.plain_text import escaped, json_text
 from lineage.reconciliation import Finding, Verdict
 from modellake.doctor import Check
 from modellake.inferring import InferSummary
@@ -217,7 +218,7 @@ def show_table(table: Table, *, as_json: bool) -> None:
     if not table.rows:
         _note("no rows")
         return
-    shown = RichTable(*(escape(column) for column in table.columns))
+    shown = RichTable(*(escape(escaped(column)) for column in table.columns))
     for row in table.rows:
         shown.add_row(*(escape(_cell(value)) for value in row))
     _out().print(shown)
@@ -311,12 +312,12 @@ def _out() -> Console:
 
 
 def _note(line: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(escape(line))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(escape(escaped(line)))
 
 
 def _cell(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return escaped(value) if isinstance(value, str) else json_text(value, indent=None)
 
 
 def _json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(json_text(value) + "\n")

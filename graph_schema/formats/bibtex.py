@@ -13,6 +13,7 @@ from pybtex.database import BibliographyData, Entry, Person
 
 from graph_schema.labels import Basis, VersionKind
 from graph_schema.lineage_graph import LineageEdge, LineageGraph, LineageNode
+from graph_schema.plain_text import plain
 
 # What the writer leaves alone; it escapes % & $ # and _ by itself.
 _SPECIAL = {
@@ -90,4 +91,4 @@ def _keys(nodes: list[LineageNode]) -> dict[str, str]:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_SPECIAL.get(character, character) for character in text.replace("\n", " "))
+    return "".join(_SPECIAL.get(character, character) for character in plain(text.replace("\n", " ")))

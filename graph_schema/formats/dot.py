@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graph_schema.labels import Basis, VersionKind
 from graph_schema.lineage_graph import LineageGraph
+from graph_schema.plain_text import plain
 
 
 def dot(graph: LineageGraph) -> str:
@@ -28,5 +29,5 @@ def dot(graph: LineageGraph) -> str:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
-    return f'"{escaped}"'
+    quoted = plain(text.replace("\n", " ")).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'

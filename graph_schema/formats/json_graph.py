@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 from graph_schema.lineage_graph import LineageGraph
+from graph_schema.plain_text import json_text
 
 
 def json_graph(graph: LineageGraph) -> str:
@@ -16,4 +16,4 @@ def json_graph(graph: LineageGraph) -> str:
     >>> json_graph(LineageGraph(focus="", nodes=(), edges=())).split()
     ['{', '"focus":', '"",', '"nodes":', '[],', '"edges":', '[]', '}']
     """
-    return json.dumps(asdict(graph), indent=2, ensure_ascii=False)
+    return json_text(asdict(graph))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graph_schema.labels import Basis, VersionKind
 from graph_schema.lineage_graph import LineageEdge, LineageGraph, LineageNode
+from graph_schema.plain_text import plain
 
 _ESCAPES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;", "\n": " "})
 
@@ -28,7 +29,7 @@ def mermaid(graph: LineageGraph) -> str:
 
 
 def _node(name: str, node: LineageNode) -> str:
-    label = node.name.translate(_ESCAPES)
+    label = plain(node.name.translate(_ESCAPES))
     return f'  {name}(["{label}"])' if node.kind is VersionKind.GHOST else f'  {name}["{label}"]'
 
 
