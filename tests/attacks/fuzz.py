@@ -25,6 +25,8 @@ def main() -> int:
     """Fuzz the targets named, or all; the exit status is 1 where one was found to fail."""
     if sys.argv[1:2] == ["--one"]:
         return _attack(sys.argv[2], float(sys.argv[3]))
+    if sys.argv[1:2] == ["--at-random"]:
+        return _at_random(sys.argv[2], float(sys.argv[3]))
     from tests.attacks.parsers import TARGETS
 
     seconds = float(os.environ.get("FUZZ_SECONDS", "20"))
@@ -72,6 +74,7 @@ def _at_random(name: str, seconds: float) -> int:
     from tests.attacks.parsers import TARGETS
 
     target = TARGETS[name]
+    FINDINGS.mkdir(parents=True, exist_ok=True)
     seeds, end, runs = target.seeds(), time.monotonic() + seconds, 0
     while time.monotonic() < end:
         content = mutated(seeds[runs % len(seeds)], time.time_ns())

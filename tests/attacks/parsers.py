@@ -6,10 +6,13 @@ To add a parser, add an entry to `TARGETS`; a test fails where a format of the r
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import pickle
+import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +21,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import gguf
+import h5py
+import msgpack
 import numpy as np
 import onnx
 import torch
@@ -38,6 +43,7 @@ from ingest.readers import open_tensors
 from ingest.readers.pickle_machine import PickleMachine
 from ingest.readers.registry import sniff
 from ingest.readers.safetensors import SafetensorsSource
+from tests.unit.ingest.test_tflite_reader import model as tflite_model
 
 READ_LIMIT = 1 << 20
 """Tensors above this size, in bytes, are not read: a header may promise what a sparse file keeps."""
@@ -53,11 +59,15 @@ class Target:
     seeds : callable () -> tuple of bytes
         Small valid inputs, made when asked for.
     parse : callable (bytes) -> None
+    native : bool
+        Whether a library in C does the reading, which may crash: the product reads in processes of their own, and so
+        does the suite.
     """
 
     name: str
     seeds: Callable[[], tuple[bytes, ...]]
     parse: Callable[[bytes], None]
+    native: bool = False
 
     def attack(self, content: bytes) -> None:
         """Parse, taking the project's own errors as answers; they are one line, without control characters."""
@@ -179,6 +189,53 @@ def _numpy(*, archive: bool) -> tuple[bytes, ...]:
 
 
 @cache
+def _flax() -> tuple[bytes, ...]:
+    tree = {"params": {"dense": {"kernel": _packed((2, 3)), "bias": _packed((3,))}, "step": 3}, "list": [1, "a"]}
+    return (msgpack.packb(tree),)
+
+
+def _packed(shape: tuple[int, ...]) -> msgpack.ExtType:
+    values = np.ones(shape, np.float32)
+    return msgpack.ExtType(1, msgpack.packb((shape, "float32", values.tobytes()), use_bin_type=True))
+
+
+@cache
+def _keras() -> tuple[bytes, ...]:
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver="earliest") as file:
+        file.attrs["layer_names"] = ["dense"]
+        file.attrs["keras_version"] = "2.15.0"
+        group = file.create_group("dense")
+        group.attrs["weight_names"] = ["dense/kernel:0", "dense/bias:0"]
+        group.create_dataset("dense/kernel:0", data=np.ones((2, 3), np.float32))
+        group.create_dataset("dense/bias:0", data=np.ones(3, np.float32), compression="gzip")
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {"layers": []}}))
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.0.0"}))
+        archive.writestr("model.weights.h5", buffer.getvalue())
+    return (buffer.getvalue(), zipped.getvalue())
+
+
+@cache
+def _tflite() -> tuple[bytes, ...]:
+    arrays = {"net/bias": np.arange(3, dtype=np.float32), "net/scalar": np.array(3, np.int64)}
+    return (tflite_model([arrays]), tflite_model([arrays], trailing=True))
+
+
+@cache
+def _tar() -> tuple[bytes, ...]:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, content in (("n/README.md", CARD), ("n/ü/model.safetensors", _safetensors()[0])):
+            item = tarfile.TarInfo(name)
+            item.size = len(content)
+            archive.addfile(item, io.BytesIO(content))
+    plain = buffer.getvalue()
+    return (plain, gzip.compress(plain, mtime=0), bz2.compress(plain), lzma.compress(plain))
+
+
+@cache
 def _fingerprint() -> tuple[bytes, ...]:
     with SafetensorsSource(MemoryBlob(_safetensors()[0], name="file")) as source:
         return (to_bytes(take_fingerprint(source, workers=1)),)
@@ -241,8 +298,15 @@ TARGETS = {
         Target(name="onnx", seeds=_onnx, parse=tensors),
         Target(name="numpy", seeds=lambda: _numpy(archive=False), parse=tensors),
         Target(name="numpy, archive", seeds=lambda: _numpy(archive=True), parse=tensors),
+        Target(name="flax", seeds=_flax, parse=tensors),
+        Target(name="keras", seeds=_keras, parse=tensors, native=True),
+        Target(name="tflite", seeds=_tflite, parse=tensors),
         Target(name="fingerprint", seeds=_fingerprint, parse=lambda c: void(from_bytes(c))),
         Target(name="archive", seeds=_archive, parse=lake("more.zip")),
+        *(
+            Target(name=f"archive, {suffix}", seeds=lambda kind=kind: (_tar()[kind],), parse=lake(f"more.{suffix}"))
+            for kind, suffix in enumerate(("tar", "tar.gz", "tar.bz2", "tar.xz"))
+        ),
         Target(
             name="yaml", seeds=lambda: (CARD.split(b"---")[1],), parse=lambda c: void(load_yaml(_text(c), where="f"))
         ),
