@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingest.fingerprint.kernels import GOLDEN, compiled, splitmix
+from ingest.fingerprint.compiling import GOLDEN, compiled, splitmix
 
 NOTHING, INTEGER, NUMBER, TRUTH, INSTANT, TEXT, NESTED = range(7)
 PENDING = 7
