@@ -1,8 +1,8 @@
-"""Fit the numbers of `lineage/calibration.json` on lakes of known truth: `python -m benchmarks.calibrate LAKES`.
+"""Fit the numbers of `lineage/calibration.json` on lakes of known truth: `python -m benchmarks.calibrate LAKES -o FILE`.
 
 What is fitted: how sharply distance tells neighbours (by likelihood, on a grid), what each cue of direction is worth
 (logistic regression, with a prior of unit variance), and the final scaling of probabilities (Platt 1999). The names of
-the lakes go into the file. With `--held-back` every architecture is scored with numbers fitted on the others.
+the lakes go into the file; `benchmarks.held_back` scores architectures with numbers fitted on others.
 """
 
 from __future__ import annotations
@@ -15,20 +15,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 from scipy.optimize import minimize
 
 from benchmarks.lakes.truth import Truth, truth_path
-from benchmarks.lineage_accuracy import hidden_groups, lake_fingerprints, predictions
-from benchmarks.scoring import Score, expected_calibration_error, score
+from benchmarks.lineage_accuracy import lake_fingerprints
 from graph_schema.fingerprint import Fingerprint
-from graph_schema.labels import Relation
 from lineage.calibration import Calibration, default_calibration
 from lineage.cues import edge_cues, node_angles
 from lineage.family import FamilyTree, family_tree
 from lineage.family_vectors import FamilyVectors
-from lineage.inference import infer
 from lineage.relatedness import families, kinship
 
 CUES = ("growth", "row_growth", "clock", "grid", "angle")
@@ -143,69 +138,16 @@ def _log_loss(outcomes: Sequence[tuple[float, bool]]) -> float:
     return float(-np.mean(np.log(np.where(hit, bounded, 1 - bounded))))
 
 
-def score_lake(lake: Lake, calibration: Calibration) -> tuple[Score, list[tuple[float, bool]]]:
-    """Score a lake, and list every edge's confidence with whether it is true (duplicates count as one)."""
-    unique = {item.version: item for item in lake.named.values()}
-    found = infer(list(unique.values()), calibration=calibration, least_confidence=0.0)
-    edges = predictions(lake.named, found)
-    canon = {name: group[0] for group in lake.truth.duplicates for name in group}
-    true = {(canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent)) for edge in lake.truth.edges}
-    outcomes = [
-        (edge.confidence, (canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent)) in true)
-        for edge in edges
-    ]
-    return score(edges, lake.truth, hidden=hidden_groups(lake.named, found)), outcomes
-
-
-def held_back(lakes: Sequence[Lake], console: Console) -> None:
-    """Score every architecture with numbers fitted on all others, and print a table."""
-    table = Table("architecture", "lakes", "parents", "fine-tunes", "types", "merge precision", "merge recall", "ECE")
-    pooled: list[tuple[float, bool]] = []
-    totals = np.zeros(10, dtype=int)
-    for architecture in sorted({lake.truth.architecture for lake in lakes}):
-        others = [lake for lake in lakes if lake.truth.architecture != architecture]
-        mine = [lake for lake in lakes if lake.truth.architecture == architecture]
-        fitted = fit(others, default_calibration())
-        counts = np.zeros(10, dtype=int)
-        outcomes: list[tuple[float, bool]] = []
-        for lake in mine:
-            result, seen = score_lake(lake, fitted)
-            fine = result.parents_by_relation.get(Relation.FINE_TUNED_FROM)
-            shares = (
-                result.parents,
-                fine,
-                result.edge_types,
-                result.merge_precision,
-                result.merge_recall,
-            )
-            counts += [number for share in shares for number in ((share.right, share.total) if share else (0, 0))]
-            outcomes += seen
-        totals += counts
-        pooled += outcomes
-        table.add_row(architecture, str(len(mine)), *_cells(counts), f"{expected_calibration_error(outcomes):.3f}")
-    table.add_row("all", str(len(lakes)), *_cells(totals), f"{expected_calibration_error(pooled):.3f}")
-    console.print(table)
-
-
-def _cells(counts: NDArray[np.int_]) -> list[str]:
-    return [f"{right / max(total, 1):.3f} ({right}/{total})" for right, total in counts.reshape(-1, 2)]
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Fit and write, or score held-back architectures."""
+    """Fit and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lakes", nargs="+", type=Path)
-    parser.add_argument("-o", "--output", type=Path, help="where to write the fitted numbers")
-    parser.add_argument("--held-back", action="store_true", help="score each architecture with the others' numbers")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="where to write the fitted numbers")
     chosen = parser.parse_args(arguments)
     lakes = [read_lake(path) for path in chosen.lakes]
-    if chosen.held_back:
-        held_back(lakes, Console(width=160))
-    if chosen.output is not None:
-        names = sorted(lake.path.resolve().name for lake in lakes)
-        fitted = fit(lakes, default_calibration())
-        content = {"version": 1, "fitted_on": names, **asdict(fitted)}
-        chosen.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    names = sorted(lake.path.resolve().name for lake in lakes)
+    content = {"version": 1, "fitted_on": names, **asdict(fit(lakes, default_calibration()))}
+    chosen.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
