@@ -1,4 +1,4 @@
-"""Fit the numbers of `lineage/calibration.json` on lakes of known truth: `python -m benchmarks.calibrate LAKES -o FILE`.
+"""Fit the numbers of `lineage/calibration.json` on lakes of known truth: `benchmarks.calibrate LAKES -o FILE`.
 
 What is fitted: how sharply distance tells neighbours (by likelihood, on a grid), what each cue of direction is worth
 (logistic regression, with a prior of unit variance), and the final scaling of probabilities (Platt 1999). The names of
