@@ -13,6 +13,7 @@ import json
 import lzma
 import pickle
 import tarfile
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,8 +75,14 @@ class Target:
         try:
             self.parse(content)
         except ModelLakeError as error:
-            if not str(error).isprintable():
+            if any(map(_forges, str(error))):
                 raise AssertionError(f"not one plain line: {str(error)!r}") from error
+
+
+def _forges(character: str) -> bool:
+    """Whether a character ends a line, moves a cursor, turns the reading order round or cannot be written."""
+    turns = unicodedata.bidirectional(character) in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    return turns or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
 
 
 def tensors(content: bytes) -> None:
