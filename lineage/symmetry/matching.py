@@ -1,0 +1,230 @@
+"""Which unit of one version is which of another, and by how much it was rescaled.
+
+Units are matched by the assignment of largest total cosine (Ainsworth, Hayase and Srinivasa 2023, "Git Re-Basin",
+arXiv 2209.04836), solved exactly by `scipy.optimize.linear_sum_assignment` up to 2,048 units; beyond, units that are
+each other's nearest are matched first and only what is left is assigned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from lineage.symmetry.couplings import Coupling, Shape
+from lineage.symmetry.units import Array, Matrices, UnitVectors, slice_of, unit_vectors
+
+MOST_ASSIGNED = 2048
+
+LEAST_GAIN = 0.2
+"""A unit counts as moved where its match is better than its own place by so much in cosine."""
+
+LEAST_SHARE = 0.7
+"""Scales are believed where they leave at most this share of the difference."""
+
+ROUNDING = 1e-12
+"""Relative energy below which two tensors are the same but for rounding, and no scale is sought."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitMap:
+    """How the units of one coupling of a version stand to those of a reference.
+
+    Attributes
+    ----------
+    coupling : Coupling
+        In the version.
+    units : int
+    order : (units,) int array
+        Unit `order[i]` of the version stands for unit i of the reference.
+    scale : (units,) array or None
+        What the slices of power 1 have to be multiplied by, after ordering.
+    """
+
+    coupling: Coupling
+    units: int
+    order: NDArray[np.int64]
+    scale: Array | None = None
+
+    @property
+    def moved(self) -> int:
+        """Number of units that do not stand in their own place."""
+        return int(np.count_nonzero(self.order != np.arange(self.units)))
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.scale is None and self.moved == 0
+
+    def apply(self, matrices: dict[str, Array]) -> None:
+        """Map a version's matrices into the reference's frame, in place of those in the dictionary."""
+        for slot in self.coupling.slots:
+            matrix = matrices[slot.role].copy()
+            units = slice_of(matrix, slot, self.units)
+            mapped = units[self.order]
+            if self.scale is not None and slot.power:
+                mapped = mapped * (self.scale**slot.power)[:, None, None]
+            turned = matrix if slot.axis == 0 else matrix.T
+            length = turned.shape[0] // slot.parts
+            turned[slot.part * length : (slot.part + 1) * length] = mapped.reshape(length, -1)
+            matrices[slot.role] = matrix
+
+
+def similarity(one: UnitVectors, two: UnitVectors, *, signed: bool) -> tuple[Array, Array]:
+    """Cosines between the units of two versions, balanced, and the products whose signs tell the units' signs."""
+    plain = one.plain @ two.plain.T
+    scaled = one.plus @ two.plus.T + one.minus @ two.minus.T
+    lengths = [
+        np.sqrt(sum(np.sum(part**2, axis=1) for part in (item.plain, item.plus, item.minus))) for item in (one, two)
+    ]
+    lengths = [np.where(length > 0, length, 1.0) for length in lengths]
+    cosines: Array = (plain + (np.abs(scaled) if signed else scaled)) / np.outer(*lengths)
+    return cosines, scaled
+
+
+def assign(cosines: Array) -> NDArray[np.int64]:
+    """For each row its column, one to one, of largest total; ties go to the own place.
+
+    Examples
+    --------
+    >>> assign(np.array([[0.1, 0.9], [0.8, 0.2]])).tolist()
+    [1, 0]
+    """
+    size = len(cosines)
+    cost = -cosines
+    cost[np.arange(size), np.arange(size)] -= 1e-6
+    if size <= MOST_ASSIGNED:
+        return np.asarray(linear_sum_assignment(cost)[1], dtype=np.int64)
+    order = np.full(size, -1, dtype=np.int64)
+    nearest, back = np.argmin(cost, axis=1), np.argmin(cost, axis=0)
+    mutual = np.flatnonzero(back[nearest] == np.arange(size))
+    order[mutual] = nearest[mutual]
+    rows, columns = np.flatnonzero(order < 0), np.setdiff1d(np.arange(size), nearest[mutual])
+    for start in range(0, rows.size, MOST_ASSIGNED):
+        part = slice(start, start + MOST_ASSIGNED)
+        order[rows[part]] = columns[part][linear_sum_assignment(cost[np.ix_(rows[part], columns[part])])[1]]
+    return order
+
+
+def match(
+    reference: Matrices,
+    version: Matrices,
+    couplings: tuple[Coupling, Coupling],
+    *,
+    shapes: tuple[Mapping[str, Shape], Mapping[str, Shape]],
+    inner: Collection[tuple[str, int]],
+    all_axes: bool = True,
+) -> tuple[UnitMap, float]:
+    """Match the units of a coupling, with their scales, and the share of energy in which they then still differ.
+
+    Parameters
+    ----------
+    reference, version : mapping of role to (rows, columns) array
+        Norms folded.
+    couplings : pair of Coupling
+        The reference's and the version's, of one kind; they may belong to different layers.
+    shapes, inner
+        See `unit_vectors`.
+    all_axes : bool
+        Whether the axes in `inner` are in the reference's order already; if not, they are left out.
+
+    Notes
+    -----
+    Where the number of units is open, the smallest that explains the version as well as any counts.
+    """
+    theirs = couplings[1]
+    tried: list[tuple[float, UnitMap]] = []
+    if not alike(couplings, shapes):
+        return UnitMap(coupling=theirs, units=theirs.candidates[0], order=np.arange(theirs.candidates[0])), 1.0
+    for units in theirs.candidates:
+        one = unit_vectors(reference, couplings[0], units, shapes=shapes[0], inner=inner)
+        two = unit_vectors(version, theirs, units, shapes=shapes[1], inner=inner)
+        if not all_axes:
+            one, two = one.known(), two.known()
+        order = np.arange(units)
+        if theirs.permutable and units > 1:
+            order = _best_order(one, two, signed=theirs.signed)
+        found = UnitMap(coupling=theirs, units=units, order=order)
+        scale, left = fitted_scale(reference, version, couplings[0], found)
+        tried.append((left, UnitMap(coupling=theirs, units=units, order=order, scale=scale)))
+    least = min(left for left, _ in tried)
+    left, found = next((left, item) for left, item in tried if left <= 1.1 * least + ROUNDING)
+    return found, left
+
+
+def alike(couplings: tuple[Coupling, Coupling], shapes: tuple[Mapping[str, Shape], Mapping[str, Shape]]) -> bool:
+    """Whether two couplings have the same slots in tensors of the same shapes."""
+    one, two = couplings
+    return len(one.slots) == len(two.slots) and all(
+        shapes[0][mine.role] == shapes[1][theirs.role]
+        and (mine.axis, mine.part, mine.parts, mine.power) == (theirs.axis, theirs.part, theirs.parts, theirs.power)
+        for mine, theirs in zip(one.slots, two.slots, strict=True)
+    )
+
+
+def _best_order(one: UnitVectors, two: UnitVectors, *, signed: bool) -> NDArray[np.int64]:
+    cosines, _ = similarity(one.balanced(), two.balanced(), signed=signed)
+    place = np.arange(len(cosines))
+    order = assign(cosines.copy())
+    gained = cosines[place, order] - cosines[place, place] > LEAST_GAIN
+    return order if np.count_nonzero(gained) >= 2 else place
+
+
+def fitted_scale(
+    reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap
+) -> tuple[Array | None, float]:
+    """Scales of the units by least squares, None where they explain too little; and the share of energy left.
+
+    Each side counts relative to the reference's energy in it: the scale s of a unit minimises
+    |s y+ - x+|^2 / |x+|^2 + |y-/s - x-|^2 / |x-|^2, by Newton's method in log s.
+    """
+    sums = {power: [np.zeros(found.units) for _ in range(3)] for power in (0, 1, -1)}
+    for mine, theirs in zip(coupling.slots, found.coupling.slots, strict=True):
+        x = slice_of(reference[mine.role], mine, found.units).reshape(found.units, -1)
+        y = slice_of(version[theirs.role], theirs, found.units)[found.order].reshape(found.units, -1)
+        # Slots of one power are brought to one measure; what is small by its nature shall count as well.
+        size = float(np.mean(x**2)) or 1.0
+        for total, pair in zip(sums[mine.power], ((x, x), (x, y), (y, y)), strict=True):
+            total += np.einsum("ij,ij->i", *pair) / size
+    plain = sums[0][0] - 2 * sums[0][1] + sums[0][2]
+    unscaled = sum(xx - 2 * xy + yy for power in (1, -1) for xx, xy, yy in [sums[power]])
+    energy = max(float(sum(np.sum(part[0]) for part in sums.values())), 1e-300)
+    before = float(np.sum(plain) + np.sum(unscaled)) / energy
+    if not coupling.scalable or float(np.sum(unscaled)) <= ROUNDING * energy:
+        return None, max(before, 0.0)
+    scale = _newton(sums[1], sums[-1], signed=coupling.signed)
+    after = 0.0
+    for power in (1, -1):
+        xx, xy, yy = sums[power]
+        factor = scale**power
+        after += float(np.sum(xx - 2 * factor * xy + factor**2 * yy))
+    if after > LEAST_SHARE * float(np.sum(unscaled)):
+        return None, max(before, 0.0)
+    return scale, max((float(np.sum(plain)) + after) / energy, 0.0)
+
+
+def _newton(plus: list[Array], minus: list[Array], *, signed: bool) -> Array:
+    (a, p, b), (c, m, d) = plus, minus
+    alive = (b > 0) & (a > 0) if not np.any(d) else (d > 0) & (c > 0) if not np.any(b) else (a * b * c * d) > 0
+    a, c = np.where(a > 0, a, 1.0), np.where(c > 0, c, 1.0)
+    big, small = b / a, d / c
+    up, down = p / a, m / c
+    with np.errstate(divide="ignore", invalid="ignore"):
+        start = (np.where(small > 0, small, 1 / big) / np.where(big > 0, big, 1 / small)) ** 0.25
+    # The sign that both sides together speak for, each at the balanced scale.
+    sign = np.where(start * up + down / np.where(start > 0, start, 1.0) < 0, -1.0, 1.0) if signed else np.ones_like(a)
+    up, down = up * sign, down * sign
+    t = np.log(np.where(alive & np.isfinite(start) & (start > 0), start, 1.0))
+    for _ in range(50):
+        grow, shrink = np.exp(t), np.exp(-t)
+        slope = 2 * grow**2 * big - 2 * grow * up - 2 * shrink**2 * small + 2 * shrink * down
+        bend = 4 * grow**2 * big - 2 * grow * up + 4 * shrink**2 * small - 2 * shrink * down
+        step = np.clip(slope / np.maximum(bend, 0.5 * (grow**2 * big + shrink**2 * small) + 1e-30), -0.5, 0.5)
+        t = t - np.where(alive, step, 0.0)
+        if not np.any(np.abs(step[alive]) > 1e-15):
+            break
+    scale: Array = np.where(alive, sign * np.exp(t), 1.0)
+    return scale
