@@ -16,6 +16,7 @@ import yaml
 Shape = tuple[int, ...]
 
 MOST_HEADS = 256
+LEAST_HEAD = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +184,7 @@ def _couplings(kind: str, data: Mapping[str, Any], shapes: Mapping[str, Shape]) 
             continue
         common = gcd(*(length for length in lengths if length))
         heads = data.get("units") == "heads"
-        candidates = _divisors(common) if heads else (_first_length(slots[0], shapes),)
+        candidates = _head_counts(common) if heads else (_first_length(slots[0], shapes),)
         if not candidates or any((length or 0) % candidates[-1] for length in lengths):
             continue
         yield Coupling(
@@ -233,8 +234,9 @@ def _first_length(slot: Slot, shapes: Mapping[str, Shape]) -> int:
     return _length(slot, shapes) or 0
 
 
-def _divisors(length: int) -> tuple[int, ...]:
-    return tuple(count for count in range(1, min(length, MOST_HEADS) + 1) if length % count == 0)
+def _head_counts(length: int) -> tuple[int, ...]:
+    divisors = [count for count in range(1, min(length, MOST_HEADS) + 1) if length % count == 0]
+    return tuple(count for count in divisors if length // count >= LEAST_HEAD) or tuple(divisors)
 
 
 def _matching(pattern: str, shapes: Mapping[str, Shape]) -> Iterable[tuple[str, dict[str, str]]]:

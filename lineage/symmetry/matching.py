@@ -22,8 +22,15 @@ MOST_ASSIGNED = 2048
 LEAST_GAIN = 0.2
 """A unit counts as moved where its match is better than its own place by so much in cosine."""
 
+LEAST_COSINE = 0.5
+"""A match worse than this does not count as one."""
+
 LEAST_SHARE = 0.7
-"""Scales are believed where they leave at most this share of the difference."""
+"""Scales are believed where they leave at most this share of the difference, on each of the two sides: a head whose
+columns grow in training does not take as much from the norm before it."""
+
+MOST_LEFT = 0.5
+"""... and at most this share of the energy of what they scale: between strangers any shrinking explains something."""
 
 ROUNDING = 1e-12
 """Relative energy below which two tensors are the same but for rounding, and no scale is sought."""
@@ -169,8 +176,9 @@ def _best_order(one: UnitVectors, two: UnitVectors, *, signed: bool) -> NDArray[
     cosines, _ = similarity(one.balanced(), two.balanced(), signed=signed)
     place = np.arange(len(cosines))
     order = assign(cosines.copy())
-    gained = cosines[place, order] - cosines[place, place] > LEAST_GAIN
-    return order if np.count_nonzero(gained) >= 2 else place
+    matched = cosines[place, order]
+    gained = np.count_nonzero((matched - cosines[place, place] > LEAST_GAIN) & (matched > LEAST_COSINE))
+    return order if gained >= max(2, 0.5 * np.count_nonzero(order != place)) else place
 
 
 def fitted_scale(
@@ -200,9 +208,10 @@ def fitted_scale(
     for power in (1, -1):
         xx, xy, yy = sums[power]
         factor = scale**power
-        after += float(np.sum(xx - 2 * factor * xy + factor**2 * yy))
-    if after > LEAST_SHARE * float(np.sum(unscaled)):
-        return None, max(before, 0.0)
+        apart, left = float(np.sum(xx - 2 * xy + yy)), float(np.sum(xx - 2 * factor * xy + factor**2 * yy))
+        if left > min(LEAST_SHARE * apart, MOST_LEFT * float(np.sum(xx))) and np.any(xx):
+            return None, max(before, 0.0)
+        after += left
     return scale, max((float(np.sum(plain)) + after) / energy, 0.0)
 
 

@@ -1,0 +1,139 @@
+"""Fingerprints in another frame: whole tensors read as a network, and written back after they were mapped.
+
+What a permutation moves is still the same to the bit, and takes the content hash of what it is equal to. What was
+rescaled comes back with rounding errors; where nothing but rounding lies between it and a tensor of another member, it
+is taken for that tensor, and so counts as equal. The record of the member says that it was mapped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_schema.fingerprint import Fingerprint, TensorFingerprint
+from lineage.symmetry.aligning import Network
+from lineage.symmetry.couplings import Coupling, Symmetries, symmetries_of
+from lineage.symmetry.units import Array
+
+_ROUNDING = {"F64": 1e-11, "F32": 4e-6, "F16": 3e-3, "BF16": 8e-3}
+"""Relative errors that a few roundings may leave, by dtype."""
+
+_LEVEL_BITS = 16
+_LOOKED_AT = 64
+
+
+def network_of(fingerprint: Fingerprint) -> Network:
+    """The tensors of a fingerprint that it holds whole, with the symmetries that touch none but these.
+
+    Non-finite values are taken as zero.
+    """
+    shapes = {tensor.role: tensor.shape for tensor in fingerprint.tensors}
+    known = symmetries_of(fingerprint.architecture, shapes)
+    whole = {tensor.role: tensor for tensor in fingerprint.tensors if tensor.whole and tensor.size}
+    symmetries = Symmetries(
+        couplings=tuple(item for item in known.couplings if _within(item, whole)),
+        norms=tuple(item for item in known.norms if _within(item, whole)),
+        rotation=known.rotation,
+    )
+    matrices = {
+        role: np.nan_to_num(tensor.block.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0).reshape(
+            tensor.matrix_shape
+        )
+        for role, tensor in whole.items()
+    }
+    return Network(matrices=matrices, shapes=shapes, symmetries=symmetries)
+
+
+def _within(coupling: Coupling, roles: Mapping[str, TensorFingerprint]) -> bool:
+    return all(slot.role in roles for slot in coupling.slots)
+
+
+class Ledger:
+    """The tensors of a family that are in one frame, by what they are, to recognise a mapped one by."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], list[TensorFingerprint]] = {}
+        self._contents: set[tuple[object, ...]] = set()
+
+    def add(self, fingerprint: Fingerprint) -> None:
+        """Take in all whole tensors of a member."""
+        for tensor in fingerprint.tensors:
+            if tensor.whole and tensor.size:
+                key = _key(tensor)
+                if (*key, tensor.content) not in self._contents:
+                    self._contents.add((*key, tensor.content))
+                    self._known.setdefault(key, []).append(tensor)
+
+    def entered(self, tensor: TensorFingerprint, matrix: Array, *, rescaled: bool) -> TensorFingerprint:
+        """A tensor after mapping: one that is known, where nothing but rounding differs; else with a hash of its own.
+
+        Parameters
+        ----------
+        tensor : TensorFingerprint
+            As it was before.
+        matrix : (rows, columns) array
+            Its values after.
+        rescaled : bool
+            Whether the values themselves changed, and not only their places.
+        """
+        block = matrix.reshape(tensor.block.shape).astype(tensor.block.dtype)
+        tolerance = _ROUNDING.get(tensor.dtype, 0.0) if rescaled else 0.0
+        known = self._known.get(_key(tensor), ())
+        for other in sorted(known, key=lambda item: (item.role != tensor.role, item.role, item.content)):
+            if _close(block, other.block, tolerance):
+                return replace(other, name=tensor.name, role=tensor.role)
+        digest = blake2b(block.tobytes(), digest_size=32, person=b"mapped").hexdigest()
+        moved = replace(tensor, content=digest, block=block, sketch=np.zeros((0, 0), dtype=np.float32))
+        return _measured(moved) if rescaled else moved
+
+
+def _key(tensor: TensorFingerprint) -> tuple[object, ...]:
+    return re.sub(r"\d+", "*", tensor.role), tensor.shape, tensor.dtype
+
+
+def _close(one: NDArray[np.floating], two: NDArray[np.floating], tolerance: float) -> bool:
+    step = max(1, one.size // _LOOKED_AT)
+    for part in (slice(None, None, step), slice(None)):
+        mine, theirs = one.reshape(-1)[part].astype(np.float64), two.reshape(-1)[part].astype(np.float64)
+        size = float(np.sqrt(np.mean(theirs**2))) if np.isfinite(theirs).all() else 0.0
+        if not np.all((np.abs(mine - theirs) <= tolerance * (np.abs(theirs) + size)) | (mine == theirs)):
+            return False
+    return True
+
+
+def _measured(tensor: TensorFingerprint) -> TensorFingerprint:
+    """The statistics of a whole tensor whose values changed; bits and counts of non-finite values stay."""
+    values = tensor.block.astype(np.float64).ravel()
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return tensor
+    mean, variance = float(finite.mean()), float(finite.var())
+    centred = finite - mean
+    deviation = np.sqrt(variance)
+    return replace(
+        tensor,
+        multiset=f"mapped:{tensor.content[:32]}",
+        zeros=int(np.count_nonzero(finite == 0)),
+        mean=mean,
+        variance=variance,
+        skewness=float(np.mean((centred / deviation) ** 3)) if variance > 0 else 0.0,
+        kurtosis=float(np.mean((centred / deviation) ** 4)) if variance > 0 else 0.0,
+        minimum=float(finite.min()),
+        maximum=float(finite.max()),
+        l1=float(np.abs(finite).sum()),
+        l2=float(np.linalg.norm(finite)),
+        levels=_levels(tensor.block),
+    )
+
+
+def _levels(block: NDArray[np.floating]) -> int:
+    """Median number of distinct values in a row, values that differ by rounding being one."""
+    mantissa, exponent = np.frexp(block.astype(np.float64))
+    grid = np.ldexp(np.round(np.ldexp(mantissa, _LEVEL_BITS)), exponent - _LEVEL_BITS)
+    counts = sorted(np.unique(row).size for row in grid)
+    return int(counts[(len(counts) - 1) // 2]) if counts else 0
