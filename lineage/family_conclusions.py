@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.identity import implied_id
@@ -13,6 +15,9 @@ from lineage.conclusions import Conclusions, ImpliedParent
 from lineage.derivations import METHOD, derivation
 from lineage.family import FamilyTree, TreeEdge, family_tree
 from lineage.hidden_parents import PROBABILITY, HiddenParent
+from lineage.relatedness import kinship
+from lineage.symmetry.copies import DistinctMembers
+from lineage.symmetry.frame import common_frame
 
 
 def family_conclusions(family: Sequence[Fingerprint], calibration: Calibration) -> Conclusions:
@@ -24,28 +29,30 @@ def family_conclusions(family: Sequence[Fingerprint], calibration: Calibration) 
         At least two related versions; the result does not depend on their order.
     calibration : Calibration
     """
-    tree = family_tree(family, calibration)
+    frame = common_frame(family, kinship(family).correlation.astype(np.float64))
+    distinct = DistinctMembers.of(frame)
     derivations: list[Derivation] = []
     doubts: dict[str, str] = {}
-    implied = []
-    replaced = {child for hidden in tree.hidden for child in hidden.children}
-    for hidden in tree.hidden:
-        parent, found = _hidden(family, tree, hidden)
-        implied.append(parent)
-        derivations += found
-        doubts |= dict.fromkeys((item.child for item in found), "its parent seems to be missing from the lake")
-    for edge in tree.edges:
-        if edge.child in replaced:
-            continue
-        item = derivation(family, edge)
+    implied: list[ImpliedParent] = []
+    roots: tuple[tuple[str, float], ...] = ()
+    if len(distinct.members) > 1:
+        tree = family_tree(distinct.members, calibration)
+        roots = ((distinct.members[tree.root].version, tree.root_probability),)
+        replaced = {child for hidden in tree.hidden for child in hidden.children}
+        for edge in tree.edges:
+            if edge.child not in replaced:
+                item = distinct.told(derivation(distinct.members, edge))
+                derivations.append(item)
+                doubts[item.child] = _doubt(edge)
+        for hidden in tree.hidden:
+            parent, found = _hidden(distinct.members, tree, hidden)
+            implied.append(parent)
+            derivations += found
+            doubts |= dict.fromkeys((item.child for item in found), "its parent seems to be missing from the lake")
+    for item in distinct.copied(derivations):
         derivations.append(item)
-        doubts[item.child] = _doubt(edge)
-    return Conclusions(
-        derivations=tuple(derivations),
-        roots=((family[tree.root].version, tree.root_probability),),
-        implied=tuple(implied),
-        doubts=doubts,
-    )
+        doubts[item.child] = "the same as its neighbour but for laundering; which of the two came first is open"
+    return Conclusions(derivations=tuple(derivations), roots=roots, implied=tuple(implied), doubts=doubts)
 
 
 def _doubt(edge: TreeEdge) -> str:

@@ -54,11 +54,14 @@ class Kinship:
         Number of roles whose z reached `THRESHOLD`.
     compared : (n, n) int array
         Number of roles compared.
+    correlation : (n, n) float array
+        Mean correlation over the roles compared; 0 where none could be.
     """
 
     strongest: NDArray[np.float32]
     kindred: NDArray[np.int16]
     compared: NDArray[np.int16]
+    correlation: NDArray[np.float32]
 
     def related(self) -> NDArray[np.bool_]:
         """Pairs that share at least one role beyond chance."""
@@ -90,6 +93,7 @@ def kinship(fingerprints: Sequence[Fingerprint], new: NDArray[np.bool_] | None =
     strongest = np.zeros((size, size), dtype=np.float32)
     kindred = np.zeros((size, size), dtype=np.int16)
     compared = np.zeros((size, size), dtype=np.int16)
+    total = np.zeros((size, size), dtype=np.float32)
     for role, samples in _samples(fingerprints).items():
         for one, two in combinations_with_replacement(samples, 2):
             if not fresh[one.members].any() and not fresh[two.members].any():
@@ -102,14 +106,18 @@ def kinship(fingerprints: Sequence[Fingerprint], new: NDArray[np.bool_] | None =
             for mine, theirs in ((rows, np.ones_like(columns)), (~rows, columns)):
                 if not mine.any() or not theirs.any():
                     continue
-                z = _scores(first[mine], second[theirs], outer=not role.startswith("layers."))
+                products, z = _scores(first[mine], second[theirs], outer=not role.startswith("layers."))
                 left, right = one.members[mine], two.members[theirs]
                 for at, values in ((np.ix_(left, right), z), (np.ix_(right, left), z.T)):
                     strongest[at] = np.maximum(strongest[at], values)
-                for at, values in ((np.ix_(left, right), z), (np.ix_(right, left), z.T))[: 1 if one is two else 2]:
+                both = ((left, right, z, products), (right, left, z.T, products.T))
+                for some, others, values, correlation in both[: 1 if one is two else 2]:
+                    at = np.ix_(some, others)
                     compared[at] += 1
                     kindred[at] += values >= THRESHOLD
-    return Kinship(strongest=strongest, kindred=kindred, compared=compared)
+                    total[at] += correlation
+    mean = (total / np.maximum(compared, 1)).astype(np.float32)
+    return Kinship(strongest=strongest, kindred=kindred, compared=compared, correlation=mean)
 
 
 def related_pairs(fingerprints: Sequence[Fingerprint], new: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
@@ -181,15 +189,17 @@ def _shared(one: _Sample, two: _Sample) -> tuple[NDArray[np.int64], NDArray[np.i
     return spread_evenly(rows, SIDE), spread_evenly(columns, SIDE)
 
 
-def _scores(first: NDArray[np.float32], second: NDArray[np.float32], *, outer: bool) -> NDArray[np.float32]:
-    """z of every pair; outside the layers the smallest of the three tests."""
+def _scores(
+    first: NDArray[np.float32], second: NDArray[np.float32], *, outer: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Correlation and z of every pair; outside the layers the smallest z of the three tests."""
     _, rows, columns = first.shape
     products = first.reshape(len(first), -1) @ second.reshape(len(second), -1).T
     z: NDArray[np.float32] = products * np.float32(np.sqrt((rows - 1) * (columns - 1)))
     if outer:
         z = np.minimum(z, _one_sided(products, first, second))
         z = np.minimum(z, _one_sided(products, first.transpose(0, 2, 1), second.transpose(0, 2, 1)))
-    return z
+    return products, z
 
 
 def families(related: NDArray[np.bool_]) -> list[list[int]]:

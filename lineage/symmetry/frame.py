@@ -38,6 +38,9 @@ class Laundering:
         Decadic logarithm of the p-value against independent training.
     residual : float
         Distance to the reference that is left, relative to its norm.
+    unrest : float
+        How far its units are out of balance beside the reference's, in log scale: positive where it is the version that
+        looks rescaled, negative where the reference does, 0 where scales do not tell.
     """
 
     version: str
@@ -46,6 +49,7 @@ class Laundering:
     units: int
     log10_p: float
     residual: float
+    unrest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
