@@ -9,7 +9,7 @@ import numpy as np
 
 from lineage.symmetry.couplings import Coupling, Shape, Symmetries
 from lineage.symmetry.held_out import held_out_log10_p
-from lineage.symmetry.matching import UnitMap, fitted_scale, match
+from lineage.symmetry.matching import UnitMap, alike, fitted_scale, match
 from lineage.symmetry.units import Array, Matrices, folded
 
 LEAST_LIKE = 0.5
@@ -80,44 +80,75 @@ class Alignment:
         return {role: matrix for role, matrix in mapped.items() if matrix is not matrices[role]}
 
 
-def aligned(reference: Network, version: Network) -> Alignment:
+def aligned(reference: Network, version: Network, others: Sequence[Network] = ()) -> Alignment:
     """Align a version with a reference, layer by layer, and test their kinship.
 
     Parameters
     ----------
     reference, version : Network
         Of one architecture.
+    others : sequence of Network
+        In the reference's frame; the first that has a layer which the reference lacks stands in for it. A layer that
+        none has is held against the reference's layers of its kind: it may be a copy of one.
 
     Notes
     -----
     Time O(units^2 * width) for the products and O(units^3) at worst for the assignment of each coupling.
     """
-    shapes = (reference.shapes, version.shapes)
     pairs = _pairs(reference.symmetries.couplings, version.symmetries.couplings)
     inner = _inner(reference.symmetries.couplings)
     mine, theirs = folded(reference.matrices, reference.symmetries), folded(version.matrices, version.symmetries)
-    current, maps = dict(version.matrices), list[UnitMap]()
+    shapes = (reference.shapes, version.shapes)
     log10_p = held_out_log10_p(mine, theirs, pairs, shapes=shapes, inner=inner)
+    current, maps = dict(version.matrices), list[UnitMap]()
     dependent = any((slot.role, 1 - slot.axis) in inner for pair in pairs for slot in pair[0].slots)
+    stand_ins = _StandIns(reference, mine, others)
     for sweep in range(2 if dependent else 1):
-        for one, two in pairs:
-            found, _ = match(mine, theirs, (one, two), shapes=shapes, inner=inner, all_axes=sweep > 0)
-            _take(found, maps, theirs, current)
-    taken = {two.slots for _, two in pairs}
-    for two in version.symmetries.couplings:
-        if two.slots not in taken:
-            candidates = [one for one in reference.symmetries.couplings if one.kind == two.kind]
-            tried = [match(mine, theirs, (one, two), shapes=shapes, inner=inner) for one in candidates]
-            left, place = min(((left, place) for place, (_, left) in enumerate(tried)), default=(1.0, -1))
-            if left < LEAST_LIKE:
-                _take(tried[place][0], maps, theirs, current)
-    for one, two in _pairs(reference.symmetries.norms, version.symmetries.norms):
+        for two in version.symmetries.couplings:
+            found, left = None, 1.0
+            for one, network, matrices in stand_ins.of(two):
+                tried, energy = match(
+                    matrices, theirs, (one, two), shapes=(network.shapes, shapes[1]), inner=inner, all_axes=sweep > 0
+                )
+                if found is None or energy < left:
+                    found, left = tried, energy
+            if found is not None and (left < LEAST_LIKE or stand_ins.has(two)):
+                _take(found, maps, theirs, current)
+    for two in version.symmetries.norms:
         width = two.candidates[0]
         still = UnitMap(coupling=two, units=width, order=np.arange(width))
-        if one.candidates == two.candidates and all(shapes[0][s.role] == shapes[1][s.role] for s in two.slots):
-            scale, _ = fitted_scale(reference.matrices, current, one, still)
-            _take(UnitMap(coupling=two, units=width, order=still.order, scale=scale), maps, current)
+        for one, network, _ in stand_ins.of(two):
+            if one.slots == two.slots and alike((one, two), (network.shapes, shapes[1])):
+                scale, _ = fitted_scale(network.matrices, current, one, still)
+                _take(UnitMap(coupling=two, units=width, order=still.order, scale=scale), maps, current)
     return Alignment(maps=tuple(maps), log10_p=log10_p, residual=_residual(reference.matrices, current, pairs))
+
+
+class _StandIns:
+    """Where to find what a coupling of a version is to be held against."""
+
+    def __init__(self, reference: Network, matrices: Matrices, others: Sequence[Network]) -> None:
+        self._networks = [reference, *others]
+        self._folded: dict[int, Matrices] = {0: matrices}
+        self._slots = [{item.slots: item for item in network.symmetries.all} for network in self._networks]
+
+    def has(self, coupling: Coupling) -> bool:
+        """Whether any network has the very coupling."""
+        return any(coupling.slots in slots for slots in self._slots)
+
+    def of(self, coupling: Coupling) -> list[tuple[Coupling, Network, Matrices]]:
+        """The coupling in the first network that has it; else all of its kind in the reference."""
+        for place, slots in enumerate(self._slots):
+            if coupling.slots in slots:
+                return [(slots[coupling.slots], self._networks[place], self._matrices(place))]
+        kin = [item for item in self._networks[0].symmetries.all if item.kind == coupling.kind]
+        return [(item, self._networks[0], self._folded[0]) for item in kin]
+
+    def _matrices(self, place: int) -> Matrices:
+        if place not in self._folded:
+            network = self._networks[place]
+            self._folded[place] = folded(network.matrices, network.symmetries)
+        return self._folded[place]
 
 
 def _take(found: UnitMap, maps: list[UnitMap], *matrices: dict[str, Array]) -> None:

@@ -18,6 +18,7 @@ COPY_IS_ALONE = 0.97
 laundered versions are hardly ever trained on."""
 
 OPEN = 0.5
+LEAST_UNREST = 0.2
 MOST_LOG_ODDS = 20.0
 
 
@@ -96,7 +97,8 @@ class DistinctMembers:
             for copy in ranked[1:]:
                 if copy in children:
                     continue
-                alone = sizes[frames[copy]] < sizes[frames[original]] or self._unrest(copy) > self._unrest(original)
+                alone = sizes[frames[copy]] < sizes[frames[original]]
+                alone |= self._unrest(copy) - self._unrest(original) > LEAST_UNREST
                 found.append(self._copy(copy, original, COPY_IS_ALONE if alone else OPEN))
         return found
 

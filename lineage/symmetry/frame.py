@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
-from lineage.symmetry.aligning import Alignment, aligned
+from lineage.symmetry.aligning import Alignment, Network, aligned
+from lineage.symmetry.balancing import balancing, gauging, unrest
 from lineage.symmetry.mapped import Ledger, network_of
+from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.screening import frames
 from lineage.symmetry.units import Array
 
@@ -19,6 +21,7 @@ LOG10_P = -12.0
 millions of tests."""
 
 ANCHORS = 3
+STAND_INS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +42,8 @@ class Laundering:
     residual : float
         Distance to the reference that is left, relative to its norm.
     unrest : float
-        How far its units are out of balance beside the reference's, in log scale: positive where it is the version that
-        looks rescaled, negative where the reference does, 0 where scales do not tell.
+        How much farther its units are out of balance than the reference's, in log scale: positive where it is the one
+        that looks rescaled, negative where the reference does, 0 where scales do not tell.
     """
 
     version: str
@@ -82,88 +85,166 @@ def common_frame(fingerprints: Sequence[Fingerprint], correlation: NDArray[np.fl
 
     Notes
     -----
-    The frame with the most members is the reference; of equal ones that with the nearest centre. The centres of the
+    The frame with the most members is the reference; of equal ones one that lacks no layers, with the nearest centre. The centres of the
     others are aligned one by one, the one nearest to what is in the frame already first, with the member it is
     nearest to; what makes a centre fit holds for its whole frame. A frame that fails the test stays as it is.
+    Where no two members share a frame, and scales were undone, no member has a scale to be trusted: then all are
+    brought into balance.
     """
     groups = frames(fingerprints, correlation)
-    members, numbers = list(fingerprints), [0] * len(fingerprints)
-    laundered: dict[str, Laundering] = {}
     if len(groups) < 2:
-        return CommonFrame(members=tuple(members), frames=tuple(numbers), laundered=laundered)
-    first = max(range(len(groups)), key=lambda place: (len(groups[place]), -place))
-    for place, group in enumerate(groups):
-        for member in group:
-            numbers[member] = 0 if place == first else place + 1
-    ledger, inside = Ledger(), list(groups[first])
-    for member in inside:
-        ledger.add(members[member])
-    waiting = [group for place, group in enumerate(groups) if place != first]
-    while waiting:
-        nearness = [float(correlation[group[0], inside].max()) for group in waiting]
-        group = waiting.pop(int(np.argmax(np.round(nearness, 9))))
-        found = _placed(members, group[0], inside, correlation)
-        if found is not None:
-            anchor, alignment = found
-            lengths = {tensor.role: tensor.shape for tensor in members[group[0]].tensors}
+        return CommonFrame(members=tuple(fingerprints), frames=(0,) * len(fingerprints), laundered={})
+    coupled = [len(network_of(fingerprints[group[0]]).symmetries.couplings) for group in groups]
+    usual = int(np.median(coupled))
+    first = max(
+        range(len(groups)), key=lambda place: (len(groups[place]), min(coupled[place], usual), -place)
+    )
+    family = _Family(fingerprints, groups, first, correlation)
+    while family.waiting:
+        family.place_next()
+    if len(groups) > 2 and len(groups[first]) == 1:
+        family.balance(groups[first][0])
+    return CommonFrame(members=family.finished(), frames=tuple(family.numbers), laundered=family.laundered)
+
+
+@dataclass(slots=True)
+class _Member:
+    fingerprint: Fingerprint
+    network: Network
+    rescaled: set[str] = field(default_factory=set)
+
+    def mapped(self, maps: Sequence[UnitMap], lengths: Mapping[str, tuple[int, ...]]) -> None:
+        alignment = Alignment(maps=tuple(maps), log10_p=0.0, residual=0.0)
+        changed = alignment.apply(self.network.matrices, self.network.shapes, lengths)
+        self.network = replace(self.network, matrices={**self.network.matrices, **changed})
+        for item in maps:
+            if item.scale is not None:
+                self.rescaled.update(slot.role for slot in item.coupling.slots if slot.power)
+
+    def finished(self, ledger: Ledger) -> Fingerprint:
+        whole = {tensor.role: tensor.block for tensor in self.fingerprint.tensors if tensor.whole and tensor.size}
+        tensors = []
+        for tensor in self.fingerprint.tensors:
+            mapped = self.network.matrices.get(tensor.role) if tensor.role in whole else None
+            if mapped is None or np.array_equal(mapped.reshape(tensor.block.shape), np.nan_to_num(tensor.block)):
+                tensors.append(tensor)
+            else:
+                tensors.append(ledger.entered(tensor, mapped, rescaled=tensor.role in self.rescaled))
+        found = replace(self.fingerprint, tensors=tuple(tensors))
+        ledger.add(found)
+        return found
+
+
+class _Family:
+    """Members on their way into the common frame."""
+
+    def __init__(
+        self,
+        fingerprints: Sequence[Fingerprint],
+        groups: Sequence[Sequence[int]],
+        first: int,
+        correlation: NDArray[np.float64],
+    ) -> None:
+        self._members = [_Member(item, network_of(item)) for item in fingerprints]
+        self._correlation = correlation
+        self._inside = list(groups[first])
+        self._order = list(groups[first])
+        self._touched: list[int] = []
+        self.waiting = [group for place, group in enumerate(groups) if place != first]
+        self.numbers = [0] * len(fingerprints)
+        for place, group in enumerate(self.waiting):
             for member in group:
-                if alignment.maps:
-                    laundered[members[member].version] = Laundering(
-                        version=members[member].version,
-                        reference=members[anchor].version,
-                        how=alignment.how,
-                        units=sum(item.moved for item in alignment.maps),
-                        log10_p=alignment.log10_p,
-                        residual=alignment.residual,
-                    )
-                    members[member] = _mapped(members[member], alignment, lengths, ledger)
-                else:
-                    numbers[member] = 0
-                ledger.add(members[member])
-        inside += group
-    return CommonFrame(members=tuple(members), frames=tuple(numbers), laundered=laundered)
+                self.numbers[member] = place + 1
+        self.laundered: dict[str, Laundering] = {}
+
+    def place_next(self) -> None:
+        """Align the waiting frame that is nearest to what is inside, and take it in."""
+        nearness = [float(self._correlation[group[0], self._inside].max()) for group in self.waiting]
+        group = self.waiting.pop(int(np.argmax(np.round(nearness, 9))))
+        self._order += group
+        found = self._placed(group[0])
+        if found is None:
+            return
+        anchor, alignment = found
+        self._inside += group
+        before = self._members[group[0]].network
+        apart = unrest(before, alignment.maps) - unrest(self._members[anchor].network, alignment.maps)
+        for member in group:
+            version = self._members[member].fingerprint.version
+            if not alignment.maps:
+                self.numbers[member] = 0
+                continue
+            self._touched.append(member)
+            self._members[member].mapped(alignment.maps, before.shapes)
+            self.laundered[version] = Laundering(
+                version=version,
+                reference=self._members[anchor].fingerprint.version,
+                how=alignment.how,
+                units=sum(item.moved for item in alignment.maps),
+                log10_p=alignment.log10_p,
+                residual=alignment.residual,
+                unrest=apart,
+            )
+
+    def _placed(self, centre: int) -> tuple[int, Alignment] | None:
+        """The anchor and the alignment of a frame's centre with it; None where they are no kin in any frame."""
+        version = self._members[centre].network
+        inside = self._inside
+        order = np.argsort(-np.round(self._correlation[centre, inside], 9), kind="stable")[:ANCHORS]
+        for place in order.tolist():
+            anchor = inside[place]
+            alignment = self._aligned(anchor, version)
+            if alignment.log10_p > LOG10_P:
+                continue
+            # Only now is it seen who is nearest; scales are exact against the very source alone.
+            mapped = {**version.matrices, **alignment.apply(version.matrices, version.shapes, version.shapes)}
+            distances = {item: _distance(self._members[item].network.matrices, mapped) for item in inside}
+            nearest = min(inside, key=lambda item: (distances[item], item != anchor, item))
+            if nearest != anchor and alignment.maps:
+                anchor, alignment = nearest, self._aligned(nearest, version)
+            return anchor, alignment
+        return None
+
+    def _aligned(self, anchor: int, version: Network) -> Alignment:
+        others = sorted(
+            (item for item in self._inside if item != anchor),
+            key=lambda item: (-round(float(self._correlation[anchor, item]), 9), item),
+        )
+        return aligned(
+            self._members[anchor].network, version, [self._members[item].network for item in others[:STAND_INS]]
+        )
+
+    def balance(self, reference: int) -> None:
+        """Bring the reference into balance, everything else with it, and all to the slice through it."""
+        if not any("rescaled" in item.how for item in self.laundered.values()):
+            return
+        lengths = self._members[reference].network.shapes
+        maps = balancing(self._members[reference].network)
+        for member in (reference, *self._touched):
+            self._members[member].mapped(maps, lengths)
+        for member in self._touched:
+            network = self._members[member].network
+            self._members[member].mapped(gauging(self._members[reference].network, network), network.shapes)
+
+    def finished(self) -> tuple[Fingerprint, ...]:
+        """All members as fingerprints, in their first order."""
+        ledger = Ledger()
+        found = {member: self._members[member].finished(ledger) for member in self._order}
+        return tuple(
+            found[place] if self._changed(place, found[place]) else self._members[place].fingerprint
+            for place in range(len(self._members))
+        )
+
+    def _changed(self, place: int, found: Fingerprint) -> bool:
+        before = self._members[place].fingerprint.tensors
+        return any(one is not two for one, two in zip(before, found.tensors, strict=True))
 
 
-def _placed(
-    members: Sequence[Fingerprint], centre: int, inside: Sequence[int], correlation: NDArray[np.float64]
-) -> tuple[int, Alignment] | None:
-    """The anchor and the alignment of a frame's centre with it; None where they are no kin in any frame."""
-    version = network_of(members[centre])
-    order = np.argsort(-np.round(correlation[centre, inside], 9), kind="stable")[:ANCHORS]
-    for place in order.tolist():
-        anchor = inside[place]
-        alignment = aligned(network_of(members[anchor]), version)
-        if alignment.log10_p > LOG10_P:
-            continue
-        # Only now is it seen who is nearest; scales are exact against the very source alone.
-        mapped = {**version.matrices, **alignment.apply(version.matrices, version.shapes, version.shapes)}
-        nearest = min(inside, key=lambda member: (_distance(members[member], mapped), member != anchor, member))
-        if nearest != anchor and alignment.maps:
-            anchor, alignment = nearest, aligned(network_of(members[nearest]), version)
-        return anchor, alignment
-    return None
-
-
-def _distance(fingerprint: Fingerprint, matrices: Mapping[str, Array]) -> float:
+def _distance(one: Mapping[str, Array], two: Mapping[str, Array]) -> float:
     """Mean squared difference, each tensor relative to its own energy."""
     apart = []
-    for role, values in network_of(fingerprint).matrices.items():
-        other = matrices.get(role)
+    for role, values in one.items():
+        other = two.get(role)
         if other is not None and other.shape == values.shape and values.any():
             apart.append(float(np.sum((values - other) ** 2) / np.sum(values**2)))
     return float(np.mean(apart)) if apart else np.inf
-
-
-def _mapped(
-    fingerprint: Fingerprint, alignment: Alignment, lengths: Mapping[str, tuple[int, ...]], ledger: Ledger
-) -> Fingerprint:
-    network = network_of(fingerprint)
-    changed = alignment.apply(network.matrices, network.shapes, lengths)
-    scaled = {slot.role for item in alignment.maps if item.scale is not None for slot in item.coupling.slots if slot.power}
-    tensors = tuple(
-        ledger.entered(tensor, changed[tensor.role], rescaled=tensor.role in scaled)
-        if tensor.role in changed
-        else tensor
-        for tensor in fingerprint.tensors
-    )
-    return replace(fingerprint, tensors=tensors)

@@ -189,14 +189,7 @@ def fitted_scale(
     Each side counts relative to the reference's energy in it: the scale s of a unit minimises
     |s y+ - x+|^2 / |x+|^2 + |y-/s - x-|^2 / |x-|^2, by Newton's method in log s.
     """
-    sums = {power: [np.zeros(found.units) for _ in range(3)] for power in (0, 1, -1)}
-    for mine, theirs in zip(coupling.slots, found.coupling.slots, strict=True):
-        x = slice_of(reference[mine.role], mine, found.units).reshape(found.units, -1)
-        y = slice_of(version[theirs.role], theirs, found.units)[found.order].reshape(found.units, -1)
-        # Slots of one power are brought to one measure; what is small by its nature shall count as well.
-        size = float(np.mean(x**2)) or 1.0
-        for total, pair in zip(sums[mine.power], ((x, x), (x, y), (y, y)), strict=True):
-            total += np.einsum("ij,ij->i", *pair) / size
+    sums = _sums(reference, version, coupling, found)
     plain = sums[0][0] - 2 * sums[0][1] + sums[0][2]
     unscaled = sum(xx - 2 * xy + yy for power in (1, -1) for xx, xy, yy in [sums[power]])
     energy = max(float(sum(np.sum(part[0]) for part in sums.values())), 1e-300)
@@ -213,6 +206,62 @@ def fitted_scale(
             return None, max(before, 0.0)
         after += left
     return scale, max((float(np.sum(plain)) + after) / energy, 0.0)
+
+
+def gauge(reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap) -> Array | None:
+    """Scales that put a version into the linear slice through a reference on which no unit is out of balance with it.
+
+    What training did to the scale of a unit cannot be told from what a rescaling did. On the slice <y+, x+> / |x+|^2 =
+    <y-, x-> / |x-|^2 neither is seen, and mixtures of versions that lie on it lie on it: all of a family that was
+    rescaled throughout is brought there.
+
+    Returns
+    -------
+    (units,) array or None
+        None where the coupling has not both sides. Units that are not like the reference's keep their scale.
+    """
+    sums = _sums(reference, version, coupling, found)
+    (a, p, b), (c, m, d) = sums[1], sums[-1]
+    if not np.any(a) or not np.any(c):
+        return None
+    like = (p > LEAST_COSINE * np.sqrt(a * b)) & (m > LEAST_COSINE * np.sqrt(c * d)) & (a > 0) & (c > 0)
+    scale: Array = np.sqrt(np.where(like, m * a, 1.0) / np.where(like, p * c, 1.0))
+    return scale
+
+
+def balance(reference: Matrices, coupling: Coupling, units: int) -> Array | None:
+    """Scales that give all units of one version the same balance, a norm's all the same size and sign."""
+    if not coupling.permutable and coupling.signed and matrix_rows(reference, coupling) == 1:
+        gain = reference[coupling.slots[0].role][0]
+        size = float(np.sqrt(np.mean(gain**2)))
+        return np.where(gain != 0, size / np.where(gain != 0, gain, 1.0), 1.0)
+    found = UnitMap(coupling=coupling, units=units, order=np.arange(units))
+    sums = _sums(reference, reference, coupling, found)
+    up, down = sums[1][0], sums[-1][0]
+    alive = (up > 0) & (down > 0)
+    if not alive.any():
+        return None
+    logs = np.where(alive, 0.25 * np.log(np.where(alive, down / np.where(alive, up, 1.0), 1.0)), 0.0)
+    scale: Array = np.exp(np.where(alive, logs - logs[alive].mean(), 0.0))
+    return scale
+
+
+def matrix_rows(matrices: Matrices, coupling: Coupling) -> int:
+    """Rows of the first tensor of a coupling; 1 for a norm."""
+    return int(matrices[coupling.slots[0].role].shape[0])
+
+
+def _sums(reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap) -> dict[int, list[Array]]:
+    """<x, x>, <x, y> and <y, y> of every unit, x being the reference's, by power."""
+    sums = {power: [np.zeros(found.units) for _ in range(3)] for power in (0, 1, -1)}
+    for mine, theirs in zip(coupling.slots, found.coupling.slots, strict=True):
+        x = slice_of(reference[mine.role], mine, found.units).reshape(found.units, -1)
+        y = slice_of(version[theirs.role], theirs, found.units)[found.order].reshape(found.units, -1)
+        # Slots of one power are brought to one measure; what is small by its nature shall count as well.
+        size = float(np.mean(x**2)) or 1.0
+        for total, pair in zip(sums[mine.power], ((x, x), (x, y), (y, y)), strict=True):
+            total += np.einsum("ij,ij->i", *pair) / size
+    return sums
 
 
 def _newton(plus: list[Array], minus: list[Array], *, signed: bool) -> Array:

@@ -1,0 +1,189 @@
+"""Lineage after laundering: `python -m benchmarks.laundered LAKE...`.
+
+Every model of a lake is permuted and rescaled, each by draws of its own, in memory; the lake is scored before and after.
+Then pairs of independent models of one configuration are tried as if one were a laundered copy of the other, as hard as
+the matching will: none may be claimed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.lakes.architectures import ARCHITECTURES
+from benchmarks.lakes.laundering import permuted, rescaled
+from benchmarks.lakes.symmetries import Coupling
+from benchmarks.lakes.training import State
+from benchmarks.lakes.truth import Truth, truth_path
+from benchmarks.lakes.writing import published
+from benchmarks.lineage_accuracy import lake_fingerprints, predictions
+from benchmarks.scoring import Score, Share, score
+from graph_schema.fingerprint import Fingerprint
+from ingest.discovery import discover
+from ingest.fingerprint import take_fingerprint
+from ingest.model_source import ModelSource
+from ingest.readers import open_tensors
+from ingest.tensors import STORAGE, TensorInfo
+from lineage.inference import infer
+from lineage.symmetry.aligning import aligned
+from lineage.symmetry.frame import LOG10_P
+from lineage.symmetry.mapped import network_of
+
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+}
+
+
+class StateSource:
+    """A state dict as a source of tensors."""
+
+    format = "memory"
+    location = "memory"
+
+    def __init__(self, state: State) -> None:
+        self._state = {name: tensor.contiguous() for name, tensor in state.items()}
+        self._names = {dtype: name for name, dtype in _DTYPES.items()}
+
+    @property
+    def tensors(self) -> Sequence[TensorInfo]:
+        """All tensors, by name."""
+        return [
+            TensorInfo(name=name, dtype=self._names[tensor.dtype], shape=tuple(tensor.shape))
+            for name, tensor in sorted(self._state.items())
+        ]
+
+    def read(self, tensor: TensorInfo, start: int, stop: int) -> NDArray[np.generic]:
+        """Values as stored."""
+        flat = self._state[tensor.name].reshape(-1)[start:stop]
+        values = flat.view(torch.int16).numpy() if flat.dtype is torch.bfloat16 else flat.numpy()
+        return values.view(STORAGE[tensor.dtype])
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
+def laundered(state: State, architecture: str, config: Mapping[str, object], seed: int) -> State:
+    """A state dict with all its units permuted and rescaled."""
+    couplings = [_renamed(item, state) for item in ARCHITECTURES[architecture].couplings(config)]
+    return rescaled(permuted(state, couplings, seed), couplings, seed + 1)
+
+
+def _renamed(coupling: Coupling, state: State) -> Coupling:
+    """The coupling under the names that the state has; members that it lacks fall away."""
+    members = []
+    for member in coupling.members:
+        for name in (published(member.name), f"transformer.{member.name}", f"model.{member.name}"):
+            if name in state:
+                members.append(replace(member, name=name))
+                break
+    return replace(coupling, members=tuple(members))
+
+
+def laundered_lake(lake: Path, architecture: str, seed: int) -> dict[str, Fingerprint]:
+    """Fingerprints of a lake's models, all of them laundered, by name."""
+    found = {}
+    for number, source in enumerate(discover([lake])):
+        if not isinstance(source, ModelSource) or not source.weights or source.weights[0].adapter_config is not None:
+            continue
+        weights = source.weights[0]
+        config = json.loads(weights.config.read_text(1 << 20)[0]) if weights.config is not None else {}
+        with open_tensors(weights.files) as opened:
+            state = {info.name: _tensor(opened.read(info, 0, info.size), info) for info in opened.tensors}
+        copy = laundered(state, architecture, config, 1000 * seed + 10 * number)
+        found[source.id] = take_fingerprint(StateSource(copy), config=config)
+    return found
+
+
+def _tensor(stored: NDArray[np.generic], info: TensorInfo) -> torch.Tensor:
+    values = torch.from_numpy(stored.copy().view(np.int16) if info.dtype == "BF16" else stored.copy())
+    return (values.view(torch.bfloat16) if info.dtype == "BF16" else values).reshape(info.shape)
+
+
+def scored(named: dict[str, Fingerprint], truth: Truth) -> Score:
+    """Infer a lake and score it."""
+    unique = {item.version: item for item in named.values() if item.kind != "adapter"}
+    return score(predictions(named, infer(list(unique.values()), least_confidence=0.0)), truth)
+
+
+def strangers(truth: Truth, named: Mapping[str, Fingerprint], most: int) -> Iterable[tuple[Fingerprint, Fingerprint, bool]]:
+    """Pairs from different families, and whether the two started from the same random weights."""
+    family = {name: entry for entry in truth.families for name in entry.members if name in named}
+    pairs = [(one, two) for one, two in combinations(sorted(family), 2) if family[one].root != family[two].root]
+    for place in np.linspace(0, len(pairs) - 1, min(most, len(pairs))).astype(int).tolist():
+        one, two = pairs[place]
+        if named[one].kind != "adapter" and named[two].kind != "adapter":
+            yield named[one], named[two], family[one].initialisation == family[two].initialisation
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Score lakes before and after, and print a table; then the false positives."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("lakes", nargs="+", type=Path)
+    parser.add_argument("--seed", type=int, default=0, help="of the laundering")
+    parser.add_argument("--pairs", type=int, default=40, help="pairs of independent models to try in each lake")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    console = Console(width=160)
+    table = Table("lake", "parents", "after", "fine-tunes", "after", "types", "after", "merges", "after", "between families")
+    right, total, claimed, tried, least, cousins, kin = [0, 0], 0, 0, 0, 0.0, 0, 0
+    for lake in chosen.lakes:
+        truth = Truth.read(truth_path(lake))
+        named = lake_fingerprints(lake)
+        before = scored(named, truth)
+        after = scored(laundered_lake(lake, truth.architecture, chosen.seed), truth)
+        table.add_row(lake.name, *_columns(before, after), f"{after.strangers}+{after.cousins}")
+        right = [right[0] + before.parents.right, right[1] + after.parents.right]
+        total += before.parents.total
+        for one, two, same_start in strangers(truth, named, chosen.pairs):
+            found = aligned(network_of(one), network_of(two)).log10_p
+            if same_start:
+                cousins, kin = cousins + 1, kin + (found <= LOG10_P)
+            else:
+                tried, claimed, least = tried + 1, claimed + (found <= LOG10_P), min(least, found)
+    console.print(table)
+    console.print(f"parents, all lakes: {right[0]}/{total} before, {right[1]}/{total} after")
+    console.print(f"independent pairs tried as laundered: {tried}, claimed {claimed}, smallest p 1e{least:.1f}")
+    console.print(f"pairs from the same random weights: {cousins}, kin {kin}")
+
+
+def _columns(before: Score, after: Score) -> Iterable[str]:
+    for one, two in (
+        (before.parents, after.parents),
+        (_fine(before), _fine(after)),
+        (before.edge_types, after.edge_types),
+    ):
+        yield from (f"{one.right}/{one.total}", f"{two.right}/{two.total}")
+    for item in (before, after):
+        precision, recall = item.merge_precision, item.merge_recall
+        yield f"{precision.right}/{precision.total} {recall.right}/{recall.total}"
+
+
+def _fine(found: Score) -> Share:
+    return next(
+        (share for name, share in found.parents_by_relation.items() if name == "FINE_TUNED_FROM"), Share(right=0, total=0)
+    )
+
+
+if __name__ == "__main__":
+    main()
