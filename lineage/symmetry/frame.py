@@ -14,6 +14,7 @@ from lineage.symmetry.balancing import balancing, gauging, unrest
 from lineage.symmetry.mapped import Ledger, network_of
 from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.screening import frames
+from lineage.symmetry.tightening import mixture, witnessed
 from lineage.symmetry.units import Array
 
 LOG10_P = -12.0
@@ -22,6 +23,8 @@ millions of tests."""
 
 ANCHORS = 3
 STAND_INS = 24
+NEAREST = 5
+WITNESS = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,7 @@ def common_frame(fingerprints: Sequence[Fingerprint], correlation: NDArray[np.fl
         family.place_next()
     if len(groups) > 2 and len(groups[first]) == 1:
         family.balance(groups[first][0])
+    family.tighten()
     return CommonFrame(members=family.finished(), frames=tuple(family.numbers), laundered=family.laundered)
 
 
@@ -225,6 +229,42 @@ class _Family:
         for member in self._touched:
             network = self._members[member].network
             self._members[member].mapped(gauging(self._members[reference].network, network), network.shapes)
+
+    def tighten(self) -> None:
+        """Make the scales of rescaled members exact where a relative pins them down."""
+        loose = [item for item in self._touched if self._members[item].rescaled]
+        if not loose:
+            return
+        for place, member in enumerate(loose if WITNESS else ()):
+            settled = [item for item in self._inside if item not in loose[place:]]
+            for source in sorted(settled, key=lambda item: (self._apart(item, member), item))[:NEAREST]:
+                self._scaled(member, witnessed(self._members[source].network, self._members[member].network))
+        # Members whose scales are right beside one another are one body; those that were never rescaled are the first.
+        bodies = {item: 0 for item in self._inside} | {item: place + 1 for place, item in enumerate(loose)}
+        for member in loose:
+            near = sorted((item for item in self._inside if item != member), key=lambda item: (self._apart(item, member), item))
+            taken = [member, *near[:NEAREST]]
+            if len(taken) < 3:
+                continue
+            found = mixture([self._members[item].network for item in taken], [bodies[item] for item in taken])
+            if found is None:
+                continue
+            moved = {bodies[item]: maps for item, maps in zip(taken, found.maps, strict=True)}
+            for body, maps in moved.items():
+                if body:
+                    for item in [item for item in bodies if bodies[item] == body]:
+                        self._scaled(item, maps)
+            joined = {bodies[item] for item, weight in zip(taken, (1.0, *found.weights), strict=True) if abs(weight) > 0.01}
+            for item in bodies:
+                if bodies[item] in joined:
+                    bodies[item] = min(joined)
+
+    def _scaled(self, member: int, maps: Sequence[UnitMap]) -> None:
+        if maps:
+            self._members[member].mapped(maps, self._members[member].network.shapes)
+
+    def _apart(self, one: int, two: int) -> float:
+        return _distance(self._members[one].network.matrices, self._members[two].network.matrices)
 
     def finished(self) -> tuple[Fingerprint, ...]:
         """All members as fingerprints, in their first order."""
