@@ -1,6 +1,7 @@
 """Lineage after laundering: `python -m benchmarks.laundered LAKE...`.
 
-Every model of a lake is permuted and rescaled, each by draws of its own, in memory; the lake is scored before and after.
+Every model of a lake is permuted, or permuted and rescaled, each by draws of its own, in memory; the lake is scored before
+and after. A laundered copy and its source count as one there, since nothing can tell them apart once both are laundered.
 Then pairs of independent models of one configuration are tried as if one were a laundered copy of the other, as hard as
 the matching will: none may be claimed.
 """
@@ -30,6 +31,7 @@ from benchmarks.lakes.writing import published
 from benchmarks.lineage_accuracy import lake_fingerprints, predictions
 from benchmarks.scoring import Score, Share, score
 from graph_schema.fingerprint import Fingerprint
+from graph_schema.labels import Relation
 from ingest.discovery import discover
 from ingest.fingerprint import take_fingerprint
 from ingest.model_source import ModelSource
@@ -83,10 +85,11 @@ class StateSource:
         pass
 
 
-def laundered(state: State, architecture: str, config: Mapping[str, object], seed: int) -> State:
-    """A state dict with all its units permuted and rescaled."""
+def laundered(state: State, architecture: str, config: Mapping[str, object], seed: int, *, scales: bool) -> State:
+    """A state dict with all its units permuted and, if wanted, rescaled."""
     couplings = [_renamed(item, state) for item in ARCHITECTURES[architecture].couplings(config)]
-    return rescaled(permuted(state, couplings, seed), couplings, seed + 1)
+    moved = permuted(state, couplings, seed)
+    return rescaled(moved, couplings, seed + 1) if scales else moved
 
 
 def _renamed(coupling: Coupling, state: State) -> Coupling:
@@ -100,7 +103,7 @@ def _renamed(coupling: Coupling, state: State) -> Coupling:
     return replace(coupling, members=tuple(members))
 
 
-def laundered_lake(lake: Path, architecture: str, seed: int) -> dict[str, Fingerprint]:
+def laundered_lake(lake: Path, architecture: str, seed: int, *, scales: bool = True) -> dict[str, Fingerprint]:
     """Fingerprints of a lake's models, all of them laundered, by name."""
     found = {}
     for number, source in enumerate(discover([lake])):
@@ -110,7 +113,7 @@ def laundered_lake(lake: Path, architecture: str, seed: int) -> dict[str, Finger
         config = json.loads(weights.config.read_text(1 << 20)[0]) if weights.config is not None else {}
         with open_tensors(weights.files) as opened:
             state = {info.name: _tensor(opened.read(info, 0, info.size), info) for info in opened.tensors}
-        copy = laundered(state, architecture, config, 1000 * seed + 10 * number)
+        copy = laundered(state, architecture, config, 1000 * seed + 10 * number, scales=scales)
         found[source.id] = take_fingerprint(StateSource(copy), config=config)
     return found
 
@@ -124,6 +127,29 @@ def scored(named: dict[str, Fingerprint], truth: Truth) -> Score:
     """Infer a lake and score it."""
     unique = {item.version: item for item in named.values() if item.kind != "adapter"}
     return score(predictions(named, infer(list(unique.values()), least_confidence=0.0)), truth)
+
+
+def without_laundering(truth: Truth) -> Truth:
+    """The truth with every laundered copy a duplicate of its source: once all is laundered, nothing tells them apart."""
+    groups = [set(group) for group in truth.duplicates]
+    for edge in truth.edges:
+        if edge.relation is Relation.REPARAMETRIZED_FROM:
+            joined = {edge.child, edge.parent}
+            for group in [group for group in groups if group & joined]:
+                groups.remove(group)
+                joined |= group
+            groups.append(joined)
+    present = {model.name for model in truth.models if model.present}
+    edges = tuple(edge for edge in truth.edges if edge.relation is not Relation.REPARAMETRIZED_FROM)
+    first = {name: min(group, key=lambda item: (item not in present, item)) for group in groups for name in group}
+    return replace(
+        truth,
+        edges=tuple(
+            replace(edge, child=first.get(edge.child, edge.child), parent=first.get(edge.parent, edge.parent))
+            for edge in edges
+        ),
+        duplicates=tuple(tuple(sorted(group, key=lambda item: (item not in present, item))) for group in groups),
+    )
 
 
 def strangers(truth: Truth, named: Mapping[str, Fingerprint], most: int) -> Iterable[tuple[Fingerprint, Fingerprint, bool]]:
@@ -145,16 +171,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     console = Console(width=160)
-    table = Table("lake", "parents", "after", "fine-tunes", "after", "types", "after", "merges", "after", "between families")
-    right, total, claimed, tried, least, cousins, kin = [0, 0], 0, 0, 0, 0.0, 0, 0
+    table = Table("lake", "laundering", "parents", "fine-tunes", "types", "roots", "merges", "between families", "ECE")
+    sums: dict[str, list[int]] = {}
+    claimed, tried, least, cousins, kin = 0, 0, 0.0, 0, 0
     for lake in chosen.lakes:
         truth = Truth.read(truth_path(lake))
         named = lake_fingerprints(lake)
-        before = scored(named, truth)
-        after = scored(laundered_lake(lake, truth.architecture, chosen.seed), truth)
-        table.add_row(lake.name, *_columns(before, after), f"{after.strangers}+{after.cousins}")
-        right = [right[0] + before.parents.right, right[1] + after.parents.right]
-        total += before.parents.total
+        full = {name: item for name, item in named.items() if item.kind != "adapter"}
+        for words, lake_as_it_is in (
+            ("none", full),
+            ("permuted", laundered_lake(lake, truth.architecture, chosen.seed, scales=False)),
+            ("permuted, rescaled", laundered_lake(lake, truth.architecture, chosen.seed)),
+        ):
+            found = scored(lake_as_it_is, without_laundering(truth))
+            table.add_row(lake.name, words, *_columns(found))
+            total = sums.setdefault(words, [0, 0, 0, 0])
+            for place, share in enumerate((found.parents, found.parents_by_relation.get(Relation.FINE_TUNED_FROM))):
+                if share is not None:
+                    total[2 * place] += share.right
+                    total[2 * place + 1] += share.total
         for one, two, same_start in strangers(truth, named, chosen.pairs):
             found = aligned(network_of(one), network_of(two)).log10_p
             if same_start:
@@ -162,27 +197,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             else:
                 tried, claimed, least = tried + 1, claimed + (found <= LOG10_P), min(least, found)
     console.print(table)
-    console.print(f"parents, all lakes: {right[0]}/{total} before, {right[1]}/{total} after")
+    for words, (right, all_of_them, fine, all_fine) in sums.items():
+        console.print(f"{words}: parents {right}/{all_of_them}, fine-tunes {fine}/{all_fine}")
     console.print(f"independent pairs tried as laundered: {tried}, claimed {claimed}, smallest p 1e{least:.1f}")
     console.print(f"pairs from the same random weights: {cousins}, kin {kin}")
 
 
-def _columns(before: Score, after: Score) -> Iterable[str]:
-    for one, two in (
-        (before.parents, after.parents),
-        (_fine(before), _fine(after)),
-        (before.edge_types, after.edge_types),
-    ):
-        yield from (f"{one.right}/{one.total}", f"{two.right}/{two.total}")
-    for item in (before, after):
-        precision, recall = item.merge_precision, item.merge_recall
-        yield f"{precision.right}/{precision.total} {recall.right}/{recall.total}"
-
-
-def _fine(found: Score) -> Share:
-    return next(
-        (share for name, share in found.parents_by_relation.items() if name == "FINE_TUNED_FROM"), Share(right=0, total=0)
-    )
+def _columns(found: Score) -> Iterable[str]:
+    none = Share(right=0, total=0)
+    shares = (found.parents, found.parents_by_relation.get(Relation.FINE_TUNED_FROM, none), found.edge_types, found.roots)
+    yield from (f"{share.right}/{share.total}" for share in shares)
+    precision, recall = found.merge_precision, found.merge_recall
+    yield f"{precision.right}/{precision.total} {recall.right}/{recall.total}"
+    yield f"{found.strangers}+{found.cousins}"
+    yield f"{found.calibration_error:.3f}"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from graph_schema.derivation import Derivation
 from graph_schema.errors import InputError
 from graph_schema.fingerprint import Fingerprint
@@ -16,6 +18,8 @@ from lineage.calibration import Calibration, default_calibration
 from lineage.conclusions import Abstention, Conclusions, ImpliedParent
 from lineage.family_conclusions import family_conclusions
 from lineage.memory import Memory, family_key
+from lineage.relatedness import families
+from lineage.symmetry.frame import turned_kin
 from lineage.threads import processors, single_threaded
 
 LEAST_CONFIDENCE = 0.5
@@ -93,7 +97,7 @@ def infer(
     fitted = calibration or default_calibration()
     remembered = memory or Memory()
     with single_threaded():
-        groups = remembered.related(members) if members else []
+        groups = _across_turns(members, remembered.related(members)) if members else []
         found: list[Conclusions] = []
         kin = [[members[position] for position in group] for group in groups if len(group) > 1]
         alone = len(groups) - len(kin)
@@ -120,6 +124,14 @@ def infer(
         abstentions=tuple(sorted(unsure, key=lambda item: item.version)),
         implied=tuple(parent for item in found for parent in item.implied if parent.id in named),
     )
+
+
+def _across_turns(members: Sequence[Fingerprint], groups: Sequence[list[int]]) -> list[list[int]]:
+    """The families, those joined that only a rotation of the residual stream keeps apart."""
+    heads = [group[0] for group in groups]
+    turned = turned_kin(members, groups)[np.ix_(heads, heads)]
+    joined = [sorted(member for place in places for member in groups[place]) for places in families(turned)]
+    return sorted(joined)
 
 
 def _split(found: Sequence[Conclusions], least: float) -> tuple[list[Derivation], list[Abstention]]:

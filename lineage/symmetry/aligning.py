@@ -95,8 +95,8 @@ def aligned(reference: Network, version: Network, others: Sequence[Network] = ()
     -----
     Time O(units^2 * width) for the products and O(units^3) at worst for the assignment of each coupling.
     """
-    pairs = _pairs(reference.symmetries.couplings, version.symmetries.couplings)
-    inner = _inner(reference.symmetries.couplings)
+    pairs = shared_couplings(reference, version)
+    inner = inner_axes(reference)
     mine, theirs = folded(reference.matrices, reference.symmetries), folded(version.matrices, version.symmetries)
     shapes = (reference.shapes, version.shapes)
     log10_p = held_out_log10_p(mine, theirs, pairs, shapes=shapes, inner=inner)
@@ -158,13 +158,16 @@ def _take(found: UnitMap, maps: list[UnitMap], *matrices: dict[str, Array]) -> N
             found.apply(item)
 
 
-def _pairs(ones: Sequence[Coupling], twos: Sequence[Coupling]) -> list[tuple[Coupling, Coupling]]:
-    by_slots = {one.slots: one for one in ones}
-    return [(by_slots[two.slots], two) for two in twos if two.slots in by_slots]
+def shared_couplings(reference: Network, version: Network) -> list[tuple[Coupling, Coupling]]:
+    """The couplings of a version that the reference has as well, with the reference's first."""
+    by_slots = {one.slots: one for one in reference.symmetries.couplings}
+    return [(by_slots[two.slots], two) for two in version.symmetries.couplings if two.slots in by_slots]
 
 
-def _inner(couplings: Sequence[Coupling]) -> Collection[tuple[str, int]]:
-    return frozenset((slot.role, slot.axis) for item in couplings if item.permutable for slot in item.slots)
+def inner_axes(network: Network) -> Collection[tuple[str, int]]:
+    """Axes that some coupling of a network permutes: they lie on no residual stream."""
+    permuted = (item for item in network.symmetries.couplings if item.permutable)
+    return frozenset((slot.role, slot.axis) for item in permuted for slot in item.slots)
 
 
 def _residual(reference: Matrices, version: Matrices, pairs: Sequence[tuple[Coupling, Coupling]]) -> float:

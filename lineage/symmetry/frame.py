@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from graph_schema.fingerprint import Fingerprint
 from lineage.symmetry.aligning import Alignment, Network, aligned
 from lineage.symmetry.balancing import balancing, gauging, unrest
-from lineage.symmetry.mapped import Ledger, network_of
+from lineage.symmetry.mapped import Ledger, network_of, symmetries_rotate
 from lineage.symmetry.matching import UnitMap
+from lineage.symmetry.rotation import Turn, embedding_likeness, turn_between
 from lineage.symmetry.screening import frames
 from lineage.symmetry.tightening import mixture, witnessed
 from lineage.symmetry.units import Array
@@ -23,6 +24,11 @@ millions of tests."""
 
 ANCHORS = 3
 STAND_INS = 24
+LEAST_LIKENESS = 0.5
+
+FOLDED = 1.0
+"""Unrest of a version whose norms were folded into the maps behind them: no training leaves that."""
+
 NEAREST = 5
 WITNESS = False
 
@@ -111,11 +117,43 @@ def common_frame(fingerprints: Sequence[Fingerprint], correlation: NDArray[np.fl
     return CommonFrame(members=family.finished(), frames=tuple(family.numbers), laundered=family.laundered)
 
 
+def turned_kin(fingerprints: Sequence[Fingerprint], groups: Sequence[Sequence[int]]) -> NDArray[np.bool_]:
+    """Families that are one but for a rotation of the residual stream.
+
+    Parameters
+    ----------
+    fingerprints : sequence of Fingerprint
+    groups : sequence of sequences of int
+        The families found so far; the first member stands for each.
+
+    Returns
+    -------
+    (n, n) bool array
+        Symmetric; true between the first members of families that belong together.
+    """
+    found = np.eye(len(fingerprints), dtype=bool)
+    able = [group[0] for group in groups if symmetries_rotate(fingerprints[group[0]])]
+    if len(able) < 2:
+        return found
+    networks = [network_of(fingerprints[place]) for place in able]
+    likeness = embedding_likeness(networks)
+    for one, two in np.argwhere(np.triu(likeness, 1) > LEAST_LIKENESS).tolist():
+        turn = turn_between(networks[one], networks[two])
+        if turn is not None and turn.log10_p <= LOG10_P:
+            found[able[one], able[two]] = found[able[two], able[one]] = True
+    return found
+
+
 @dataclass(slots=True)
 class _Member:
     fingerprint: Fingerprint
     network: Network
     rescaled: set[str] = field(default_factory=set)
+
+    def turned(self, turn: Turn, reference: Network) -> None:
+        before = self.network.matrices
+        self.network = turn.apply(reference, self.network)
+        self.rescaled.update(role for role, matrix in self.network.matrices.items() if matrix is not before[role])
 
     def mapped(self, maps: Sequence[UnitMap], lengths: Mapping[str, tuple[int, ...]]) -> None:
         alignment = Alignment(maps=tuple(maps), log10_p=0.0, residual=0.0)
@@ -169,13 +207,16 @@ class _Family:
         found = self._placed(group[0])
         if found is None:
             return
-        anchor, alignment = found
+        anchor, alignment, turn = found
         self._inside += group
+        if turn is not None:
+            for member in group:
+                self._members[member].turned(turn, self._members[anchor].network)
         before = self._members[group[0]].network
         apart = unrest(before, alignment.maps) - unrest(self._members[anchor].network, alignment.maps)
         for member in group:
             version = self._members[member].fingerprint.version
-            if not alignment.maps:
+            if not alignment.maps and turn is None:
                 self.numbers[member] = 0
                 continue
             self._touched.append(member)
@@ -183,14 +224,14 @@ class _Family:
             self.laundered[version] = Laundering(
                 version=version,
                 reference=self._members[anchor].fingerprint.version,
-                how=alignment.how,
+                how=(*(("rotated",) if turn is not None else ()), *alignment.how),
                 units=sum(item.moved for item in alignment.maps),
-                log10_p=alignment.log10_p,
+                log10_p=alignment.log10_p if turn is None else turn.log10_p,
                 residual=alignment.residual,
-                unrest=apart,
+                unrest=apart if turn is None else FOLDED,
             )
 
-    def _placed(self, centre: int) -> tuple[int, Alignment] | None:
+    def _placed(self, centre: int) -> tuple[int, Alignment, Turn | None] | None:
         """The anchor and the alignment of a frame's centre with it; None where they are no kin in any frame."""
         version = self._members[centre].network
         inside = self._inside
@@ -201,13 +242,35 @@ class _Family:
             if alignment.log10_p > LOG10_P:
                 continue
             # Only now is it seen who is nearest; scales are exact against the very source alone.
-            mapped = {**version.matrices, **alignment.apply(version.matrices, version.shapes, version.shapes)}
-            distances = {item: _distance(self._members[item].network.matrices, mapped) for item in inside}
-            nearest = min(inside, key=lambda item: (distances[item], item != anchor, item))
+            nearest = self._nearest(version, alignment, anchor)
             if nearest != anchor and alignment.maps:
                 anchor, alignment = nearest, self._aligned(nearest, version)
-            return anchor, alignment
+            return anchor, alignment, None
+        return self._turned(version)
+
+    def _turned(self, version: Network) -> tuple[int, Alignment, Turn] | None:
+        """As `_placed`, for a version whose residual stream was turned."""
+        networks = [self._members[item].network for item in self._inside]
+        likeness = embedding_likeness([version, *networks])[0, 1:]
+        for place in np.argsort(-np.round(likeness, 9), kind="stable")[:ANCHORS].tolist():
+            anchor = self._inside[place]
+            turn = turn_between(self._members[anchor].network, version)
+            if turn is None or turn.log10_p > LOG10_P:
+                continue
+            turned = turn.apply(self._members[anchor].network, version)
+            alignment = self._aligned(anchor, turned)
+            nearest = self._nearest(turned, alignment, anchor)
+            again = turn_between(self._members[nearest].network, version) if nearest != anchor else None
+            if again is not None and again.log10_p <= LOG10_P:
+                anchor, turn = nearest, again
+                alignment = self._aligned(anchor, turn.apply(self._members[anchor].network, version))
+            return anchor, alignment, turn
         return None
+
+    def _nearest(self, version: Network, alignment: Alignment, anchor: int) -> int:
+        mapped = {**version.matrices, **alignment.apply(version.matrices, version.shapes, version.shapes)}
+        distances = {item: _distance(self._members[item].network.matrices, mapped) for item in self._inside}
+        return min(self._inside, key=lambda item: (distances[item], item != anchor, item))
 
     def _aligned(self, anchor: int, version: Network) -> Alignment:
         others = sorted(

@@ -15,7 +15,7 @@ Zhu et al. 2025, "Independence tests for language models", derive exact p-values
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import lgamma, log
 
 import numpy as np
@@ -23,14 +23,17 @@ from numpy.typing import NDArray
 
 from lineage.symmetry.couplings import Coupling, Shape
 from lineage.symmetry.matching import alike, assign, similarity
-from lineage.symmetry.units import Array, Matrices, UnitVectors, unit_vectors
+from lineage.symmetry.units import NOWHERE, Array, Matrices, UnitVectors, unit_vectors
+
+Split = Callable[[int], NDArray[np.bool_]]
+"""Which channels of a stream of so many are held out."""
 
 MARGIN = 1e-9
 FEWER_UNITS = 0.02
 
 
-def log10_p(hits: int, streams: int) -> float:
-    """Decadic logarithm of the p-value of so many channels found in their places, on the better of two halves.
+def log10_p(hits: int, streams: int, *, tests: int = 2) -> float:
+    """Decadic logarithm of the p-value of so many channels found in their places, on the best of so many halves.
 
     Examples
     --------
@@ -39,7 +42,7 @@ def log10_p(hits: int, streams: int) -> float:
     """
     if hits < 1:
         return 0.0
-    return min(0.0, (log(2) + hits * log(max(streams, 1)) - lgamma(hits + 1)) / log(10))
+    return min(0.0, (log(tests) + hits * log(max(streams, 1)) - lgamma(hits + 1)) / log(10))
 
 
 def held_out_log10_p(
@@ -49,6 +52,7 @@ def held_out_log10_p(
     *,
     shapes: tuple[Mapping[str, Shape], Mapping[str, Shape]],
     inner: Collection[tuple[str, int]],
+    halves: Sequence[Split] | None = None,
 ) -> float:
     """Decadic logarithm of a p-value against independent training, of two versions with their units in any order.
 
@@ -60,6 +64,8 @@ def held_out_log10_p(
         The reference's and the version's.
     shapes, inner
         See `lineage.symmetry.units.unit_vectors`.
+    halves : sequence of Split, optional
+        Each names the held-out channels of a stream; two random halves by default.
 
     Returns
     -------
@@ -71,21 +77,21 @@ def held_out_log10_p(
     Channels that are zero throughout, or as like to another as to their own, do not count.
     """
     best = 0.0
-    tests = [_Half(0), _Half(1)]
+    tests = [_Half(split) for split in (halves or (lambda width: _half_of(width) == 0, lambda width: _half_of(width) == 1))]
     for one, two in couplings:
         if two.permutable and alike((one, two), shapes):
             for test in tests:
                 test.add(reference, version, (one, two), shapes=shapes, inner=inner)
     for test in tests:
-        best = min(best, log10_p(*test.hits()))
+        best = min(best, log10_p(*test.hits(), tests=len(tests)))
     return best
 
 
 class _Half:
     """The products of held-out channels, summed over couplings."""
 
-    def __init__(self, held_out: int) -> None:
-        self._held_out = held_out
+    def __init__(self, split: Split) -> None:
+        self._split = split
         self._products: dict[int, list[Array]] = {}
 
     def add(
@@ -104,7 +110,7 @@ class _Half:
                 for matrices, coupling, shape in zip((reference, version), couplings, shapes, strict=True)
             ]
             seen = [
-                (channels == -1) | ((channels >= 0) & (_halves(channels, widths) != self._held_out))
+                (channels == NOWHERE) | ((channels >= 0) & ~self._held(channels, widths))
                 for channels, widths in zip(pair[0].residual, pair[0].spaces, strict=True)
             ]
             one, two = (item.select(seen).balanced() for item in pair)
@@ -123,13 +129,20 @@ class _Half:
             channels, widths = one.residual[place], one.spaces[place]
             theirs = theirs[order] * (signs[:, None] if scaled else 1.0)
             for width in np.unique(widths[channels >= 0]).tolist():
-                held = np.flatnonzero(_half_of(width) == self._held_out)
+                held = np.flatnonzero(self._split(width))
                 # Every slice of a slot has all channels of its stream, so that they line up feature by feature.
                 columns = [np.flatnonzero((channels == channel) & (widths == width)) for channel in held.tolist()]
                 a, b = (np.stack([item[:, at].ravel() for at in columns], axis=1) for item in (mine, theirs))
                 sums = self._products.setdefault(width, [np.zeros((held.size, held.size)), *np.zeros((2, held.size))])
                 for total, value in zip(sums, (a.T @ b, np.sum(a**2, axis=0), np.sum(b**2, axis=0)), strict=True):
                     total += value
+
+    def _held(self, channels: NDArray[np.int64], widths: NDArray[np.int64]) -> NDArray[np.bool_]:
+        found = np.zeros(channels.size, dtype=bool)
+        for width in np.unique(widths).tolist():
+            here = (widths == width) & (channels >= 0)
+            found[here] = self._split(width)[channels[here]]
+        return found
 
     def hits(self) -> tuple[int, int]:
         """Held-out channels that are most like themselves, and the number of streams."""
@@ -150,11 +163,3 @@ def _half_of(width: int) -> NDArray[np.int64]:
     halves = np.zeros(width, dtype=np.int64)
     halves[order[: width // 2]] = 1
     return halves
-
-
-def _halves(channels: NDArray[np.int64], widths: NDArray[np.int64]) -> NDArray[np.int64]:
-    found = np.zeros(channels.size, dtype=np.int64)
-    for width in np.unique(widths).tolist():
-        here = (widths == width) & (channels >= 0)
-        found[here] = _half_of(width)[channels[here]]
-    return found

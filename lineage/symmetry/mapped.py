@@ -49,6 +49,14 @@ def network_of(fingerprint: Fingerprint) -> Network:
     return Network(matrices=matrices, shapes=shapes, symmetries=symmetries)
 
 
+def symmetries_rotate(fingerprint: Fingerprint) -> bool:
+    """Whether the residual stream of a version may be turned, and its embeddings are held whole."""
+    shapes = {tensor.role: tensor.shape for tensor in fingerprint.tensors}
+    rotation = symmetries_of(fingerprint.architecture, shapes).rotation
+    whole = {tensor.role for tensor in fingerprint.tensors if tensor.whole}
+    return rotation is not None and bool(rotation.embeddings) and set(rotation.embeddings) <= whole
+
+
 def _within(coupling: Coupling, roles: Mapping[str, TensorFingerprint]) -> bool:
     return all(slot.role in roles for slot in coupling.slots)
 
