@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lineage.symmetry.couplings import Coupling, Shape, Symmetries
-from lineage.symmetry.held_out import held_out_log10_p
+from lineage.symmetry.held_out import HeldOutTest
 from lineage.symmetry.matching import UnitMap, alike, fitted_scale, match
 from lineage.symmetry.units import Array, Matrices, folded
 
 LEAST_LIKE = 0.5
 """A layer that the reference lacks is taken for a copy of another where at most so much of its energy differs."""
+
+
+_LAYER = re.compile(r".*?(layers|stages)\.(\d+\.)+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,66 +97,99 @@ def aligned(reference: Network, version: Network, others: Sequence[Network] = ()
 
     Notes
     -----
-    Time O(units^2 * width) for the products and O(units^3) at worst for the assignment of each coupling.
+    Time O(units^2 * width) for the products and O(units^3) at worst for the assignment of each coupling. One layer of
+    each is in memory at a time, where the networks read their matrices on demand.
     """
-    pairs = shared_couplings(reference, version)
     inner = inner_axes(reference)
-    mine, theirs = folded(reference.matrices, reference.symmetries), folded(version.matrices, version.symmetries)
     shapes = (reference.shapes, version.shapes)
-    log10_p = held_out_log10_p(mine, theirs, pairs, shapes=shapes, inner=inner)
-    current, maps = dict(version.matrices), list[UnitMap]()
-    dependent = any((slot.role, 1 - slot.axis) in inner for pair in pairs for slot in pair[0].slots)
-    stand_ins = _StandIns(reference, mine, others)
-    for sweep in range(2 if dependent else 1):
-        for two in version.symmetries.couplings:
-            found, left = None, 1.0
-            for one, network, matrices in stand_ins.of(two):
-                tried, energy = match(
-                    matrices, theirs, (one, two), shapes=(network.shapes, shapes[1]), inner=inner, all_axes=sweep > 0
-                )
-                if found is None or energy < left:
-                    found, left = tried, energy
-            if found is not None and (left < LEAST_LIKE or stand_ins.has(two)):
+    shared = dict((two.slots, one) for one, two in shared_couplings(reference, version))
+    stand_ins, test = _StandIns(reference, others), HeldOutTest(shapes=shapes, inner=inner)
+    maps, apart, energy = list[UnitMap](), 0.0, 0.0
+    for group in _by_layer(version.symmetries.all):
+        roles = dict.fromkeys(slot.role for item in group for slot in item.slots)
+        current = {role: version.matrices[role] for role in roles}
+        theirs = folded(version.matrices, version.symmetries, roles)
+        couplings = [item for item in group if item in version.symmetries.couplings]
+        for two in couplings:
+            if two.slots in shared:
+                one = shared[two.slots]
+                mine = folded(reference.matrices, reference.symmetries, dict.fromkeys(slot.role for slot in one.slots))
+                test.add(mine, theirs, (one, two))
+        dependent = any((slot.role, 1 - slot.axis) in inner for item in couplings for slot in item.slots)
+        for sweep in range(2 if dependent else 1):
+            for two in couplings:
+                found = stand_ins.matched(two, theirs, shapes[1], inner=inner, all_axes=sweep > 0)
                 _take(found, maps, theirs, current)
-    for two in version.symmetries.norms:
-        width = two.candidates[0]
-        still = UnitMap(coupling=two, units=width, order=np.arange(width))
-        for one, network, _ in stand_ins.of(two):
-            if one.slots == two.slots and alike((one, two), (network.shapes, shapes[1])):
-                scale, _ = fitted_scale(network.matrices, current, one, still)
-                _take(UnitMap(coupling=two, units=width, order=still.order, scale=scale), maps, current)
-    return Alignment(maps=tuple(maps), log10_p=log10_p, residual=_residual(reference.matrices, current, pairs))
+        for two in (item for item in group if item in version.symmetries.norms):
+            _take(stand_ins.rescaled(two, current, shapes[1]), maps, current)
+        for role in roles:
+            if role in reference.matrices and reference.shapes[role] == version.shapes[role]:
+                values = reference.matrices[role]
+                apart += float(np.sum((values - current[role]) ** 2))
+                energy += float(np.sum(values**2))
+    residual = float(np.sqrt(apart / energy)) if energy > 0 else 0.0
+    return Alignment(maps=tuple(maps), log10_p=test.log10_p(), residual=residual)
+
+
+def _by_layer(couplings: Sequence[Coupling]) -> list[list[Coupling]]:
+    """Couplings that share tensors, together: what has to be in memory at one time."""
+    groups: dict[str, list[Coupling]] = {}
+    for item in couplings:
+        found = _LAYER.match(item.slots[0].role)
+        groups.setdefault(found[0] if found else "", []).append(item)
+    return list(groups.values())
 
 
 class _StandIns:
     """Where to find what a coupling of a version is to be held against."""
 
-    def __init__(self, reference: Network, matrices: Matrices, others: Sequence[Network]) -> None:
+    def __init__(self, reference: Network, others: Sequence[Network]) -> None:
         self._networks = [reference, *others]
-        self._folded: dict[int, Matrices] = {0: matrices}
         self._slots = [{item.slots: item for item in network.symmetries.all} for network in self._networks]
 
-    def has(self, coupling: Coupling) -> bool:
-        """Whether any network has the very coupling."""
-        return any(coupling.slots in slots for slots in self._slots)
-
-    def of(self, coupling: Coupling) -> list[tuple[Coupling, Network, Matrices]]:
-        """The coupling in the first network that has it; else all of its kind in the reference."""
-        for place, slots in enumerate(self._slots):
+    def _of(self, coupling: Coupling) -> tuple[Network, Coupling] | None:
+        """The coupling in the first network that has it."""
+        for network, slots in zip(self._networks, self._slots, strict=True):
             if coupling.slots in slots:
-                return [(slots[coupling.slots], self._networks[place], self._matrices(place))]
-        kin = [item for item in self._networks[0].symmetries.all if item.kind == coupling.kind]
-        return [(item, self._networks[0], self._folded[0]) for item in kin]
+                return network, slots[coupling.slots]
+        return None
 
-    def _matrices(self, place: int) -> Matrices:
-        if place not in self._folded:
-            network = self._networks[place]
-            self._folded[place] = folded(network.matrices, network.symmetries)
-        return self._folded[place]
+    def matched(
+        self,
+        coupling: Coupling,
+        matrices: Matrices,
+        shapes: Mapping[str, Shape],
+        *,
+        inner: Collection[tuple[str, int]],
+        all_axes: bool,
+    ) -> UnitMap | None:
+        """The units matched with the coupling where there is one; else with the likest of its kind, if that is like."""
+        own = self._of(coupling)
+        kin = [item for item in self._networks[0].symmetries.couplings if item.kind == coupling.kind]
+        candidates = [own] if own is not None else [(self._networks[0], item) for item in kin]
+        best, least = None, 1.0 if own is not None else LEAST_LIKE
+        for network, one in candidates:
+            mine = folded(network.matrices, network.symmetries, dict.fromkeys(slot.role for slot in one.slots))
+            found, left = match(
+                mine, matrices, (one, coupling), shapes=(network.shapes, shapes), inner=inner, all_axes=all_axes
+            )
+            if own is not None or left < least:
+                best, least = found, left
+        return best
+
+    def rescaled(self, norm: Coupling, matrices: Matrices, shapes: Mapping[str, Shape]) -> UnitMap | None:
+        """The scales of a norm beside those of the first network that has it."""
+        own = self._of(norm)
+        if own is None or not alike((own[1], norm), (own[0].shapes, shapes)):
+            return None
+        width = norm.candidates[0]
+        still = UnitMap(coupling=norm, units=width, order=np.arange(width))
+        scale, _ = fitted_scale(own[0].matrices, matrices, own[1], still)
+        return replace(still, scale=scale)
 
 
-def _take(found: UnitMap, maps: list[UnitMap], *matrices: dict[str, Array]) -> None:
-    if not found.idle:
+def _take(found: UnitMap | None, maps: list[UnitMap], *matrices: dict[str, Array]) -> None:
+    if found is not None and not found.idle:
         maps.append(found)
         for item in matrices:
             found.apply(item)
@@ -170,12 +207,3 @@ def inner_axes(network: Network) -> Collection[tuple[str, int]]:
     return frozenset((slot.role, slot.axis) for item in permuted for slot in item.slots)
 
 
-def _residual(reference: Matrices, version: Matrices, pairs: Sequence[tuple[Coupling, Coupling]]) -> float:
-    roles = sorted({slot.role for pair in pairs for slot in pair[0].slots})
-    apart = sum(float(np.sum((reference[role] - version[role]) ** 2)) for role in roles if _same(reference, version, role))
-    energy = sum(float(np.sum(reference[role] ** 2)) for role in roles)
-    return float(np.sqrt(apart / energy)) if energy > 0 else 0.0
-
-
-def _same(one: Matrices, two: Matrices, role: str) -> bool:
-    return one[role].shape == two[role].shape

@@ -45,46 +45,41 @@ def log10_p(hits: int, streams: int, *, tests: int = 2) -> float:
     return min(0.0, (log(tests) + hits * log(max(streams, 1)) - lgamma(hits + 1)) / log(10))
 
 
-def held_out_log10_p(
-    reference: Matrices,
-    version: Matrices,
-    couplings: Sequence[tuple[Coupling, Coupling]],
-    *,
-    shapes: tuple[Mapping[str, Shape], Mapping[str, Shape]],
-    inner: Collection[tuple[str, int]],
-    halves: Sequence[Split] | None = None,
-) -> float:
-    """Decadic logarithm of a p-value against independent training, of two versions with their units in any order.
+class HeldOutTest:
+    """The test of two versions for kinship with their units in any order, a coupling at a time.
 
     Parameters
     ----------
-    reference, version : mapping of role to (rows, columns) array
-        Norms folded; finite.
-    couplings : sequence of pairs of Coupling
-        The reference's and the version's.
-    shapes, inner
+    shapes : pair of mappings of role to shape
+    inner : collection of (role, axis)
         See `lineage.symmetry.units.unit_vectors`.
     halves : sequence of Split, optional
         Each names the held-out channels of a stream; two random halves by default.
-
-    Returns
-    -------
-    float
-        0 where nothing can be tested.
-
-    Notes
-    -----
-    Channels that are zero throughout, or as like to another as to their own, do not count.
     """
-    best = 0.0
-    tests = [_Half(split) for split in (halves or (lambda width: _half_of(width) == 0, lambda width: _half_of(width) == 1))]
-    for one, two in couplings:
-        if two.permutable and alike((one, two), shapes):
-            for test in tests:
-                test.add(reference, version, (one, two), shapes=shapes, inner=inner)
-    for test in tests:
-        best = min(best, log10_p(*test.hits(), tests=len(tests)))
-    return best
+
+    def __init__(
+        self,
+        *,
+        shapes: tuple[Mapping[str, Shape], Mapping[str, Shape]],
+        inner: Collection[tuple[str, int]],
+        halves: Sequence[Split] = (),
+    ) -> None:
+        self._shapes, self._inner = shapes, inner
+        splits = halves or (lambda width: _half_of(width) == 0, lambda width: _half_of(width) == 1)
+        self._halves = [_Half(split) for split in splits]
+
+    def add(self, reference: Matrices, version: Matrices, couplings: tuple[Coupling, Coupling]) -> None:
+        """Take in one coupling, the reference's and the version's; norms folded, values finite."""
+        if couplings[1].permutable and alike(couplings, self._shapes):
+            for half in self._halves:
+                half.add(reference, version, couplings, shapes=self._shapes, inner=self._inner)
+
+    def log10_p(self) -> float:
+        """Decadic logarithm of the p-value against independent training; 0 where nothing could be tested.
+
+        Channels that are zero throughout, or as like to another as to their own, do not count.
+        """
+        return min(log10_p(*half.hits(), tests=len(self._halves)) for half in self._halves)
 
 
 class _Half:

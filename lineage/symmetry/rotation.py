@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.linalg import svd
 
 from lineage.symmetry.aligning import Network, inner_axes, shared_couplings
-from lineage.symmetry.held_out import held_out_log10_p
+from lineage.symmetry.held_out import HeldOutTest
 from lineage.symmetry.units import Array, folded
 
 LEAST_GAIN = 1e-3
@@ -84,18 +84,16 @@ def turn_between(reference: Network, version: Network) -> Turn | None:
     if rows < width or not np.isfinite(product).all() or not product.any():
         return None
     left, _, right = svd(product)
-    pairs = shared_couplings(reference, version)
     one, two = _in_basis(reference, right.T), _in_basis(version, left)
     quiet: NDArray[np.bool_] = np.arange(width) >= width // 2
-    log10_p = held_out_log10_p(
-        one,
-        two,
-        pairs,
+    test = HeldOutTest(
         shapes=(reference.shapes, version.shapes),
         inner=inner_axes(reference),
         halves=[lambda size: quiet if size == width else np.zeros(size, dtype=bool)],
     )
-    return Turn(matrix=left @ right, log10_p=log10_p)
+    for pair in shared_couplings(reference, version):
+        test.add(one, two, pair)
+    return Turn(matrix=left @ right, log10_p=test.log10_p())
 
 
 def embedding_likeness(networks: Sequence[Network], *, rows: int = 96) -> Array:

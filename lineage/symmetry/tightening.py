@@ -221,7 +221,8 @@ def _steps(
         noise += float(np.mean(rest**2)) / size
         slots += 1
     # Scales are off by a few per cent at most: what has hardly any weight shall not take up the noise.
-    ridge = (noise / max(slots, 1) / LOOSE**2 + 1e-14) * np.eye(len(movable))
+    stiff = 1e-9 * np.trace(gram, axis1=1, axis2=2) + noise / max(slots, 1) / LOOSE**2 + 1e-300
+    ridge = stiff[:, None, None] * np.eye(len(movable))
     steps: NDArray[np.float64] = -np.linalg.solve(gram + ridge, left[:, :, None])[:, :, 0]
     steps = np.clip(steps, -0.2, 0.2)
     return [None if body == 0 else 1 + steps[:, movable.index(body)] for body in bodies]

@@ -6,7 +6,7 @@ by s and by 1/s are balanced to equal length, so that what is moved between them
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,13 +74,22 @@ class UnitVectors:
         )
 
 
-def folded(matrices: Matrices, symmetries: Symmetries) -> dict[str, Array]:
-    """The matrices with each norm's scale multiplied into the maps behind it; the norms themselves as they were."""
-    result = dict(matrices)
+def folded(matrices: Matrices, symmetries: Symmetries, roles: Iterable[str] | None = None) -> dict[str, Array]:
+    """Matrices with the scale of the norm before each multiplied in; the norms themselves as they are.
+
+    Parameters
+    ----------
+    matrices : mapping of role to (rows, columns) array
+    symmetries : Symmetries
+    roles : iterable of str, optional
+        Those that are wanted; all by default.
+    """
+    result = {role: matrices[role] for role in (matrices if roles is None else roles)}
     for coupling in symmetries.norms:
-        gain = matrices[coupling.slots[0].role][0]
-        for slot in coupling.slots:
-            if slot.power < 0:
+        behind = [slot for slot in coupling.slots if slot.power < 0 and slot.role in result]
+        if behind:
+            gain = matrices[coupling.slots[0].role][0]
+            for slot in behind:
                 result[slot.role] = result[slot.role] * (gain if slot.axis == 1 else gain[:, None])
     return result
 
