@@ -25,6 +25,8 @@ from lineage.cues import edge_cues, node_angles
 from lineage.family import FamilyTree, family_tree
 from lineage.family_vectors import FamilyVectors
 from lineage.relatedness import families, kinship
+from lineage.symmetry.copies import DistinctMembers
+from lineage.symmetry.frame import common_frame
 
 CUES = ("growth", "row_growth", "clock", "grid", "angle")
 SHARPNESS = (2.0, 3.0, 4.0)
@@ -62,9 +64,13 @@ def read_lake(path: Path) -> Lake:
     for group in families(kinship(members).related()):
         if len(group) < 2:
             continue
-        place = {members[position].version: place for place, position in enumerate(group)}
+        family = [members[position] for position in group]
+        frame = common_frame(family, kinship(family).correlation.astype(np.float64))
+        distinct = DistinctMembers.of(frame).members
+        place = {item.version: place for place, item in enumerate(distinct)}
         true = {(place[child], place[parent]) for child, parent in edges if child in place and parent in place}
-        found.append(Family(fingerprints=tuple(members[position] for position in group), true=frozenset(true)))
+        if len(distinct) > 1:
+            found.append(Family(fingerprints=distinct, true=frozenset(true)))
     return Lake(path=path, truth=truth, named=named, families=tuple(found))
 
 
