@@ -122,26 +122,33 @@ def _nearness(family: Sequence[Fingerprint], edge: TreeEdge) -> tuple[Observatio
     if edge.link is None or edge.certain is not None:
         return ()
     odds = float(np.clip(np.log(edge.neighbours) - np.log1p(-min(edge.neighbours, 1 - 1e-9)), -20, 20))
-    statement = f"tail distance {np.sqrt(edge.link.tail):.3g} (1 is typical of the family)"
-    if edge.runner_up_tail is not None and edge.link.tail > 0 and edge.runner_up is not None:
-        ratio = np.sqrt(edge.runner_up_tail / edge.link.tail)
-        statement += f"; the next best parent, {family[edge.runner_up].version[:12]}, is {ratio:.3g} times as far"
-    return (
-        Observation(
-            kind="tail_distance",
-            statement=statement,
-            value=float(np.sqrt(edge.link.tail)),
-            log_odds=odds,
-            method="tail_distance",
-        ),
+    near = Observation(
+        kind="tail_distance",
+        statement=f"tail distance {np.sqrt(edge.link.tail):.3g} (1 is typical of the family)",
+        value=float(np.sqrt(edge.link.tail)),
+        log_odds=odds,
+        method="tail_distance",
     )
+    if edge.runner_up is None or edge.runner_up_tail is None or edge.link.tail <= 0:
+        return (near,)
+    ratio = float(np.sqrt(edge.runner_up_tail / edge.link.tail))
+    if not np.isfinite(ratio):
+        return (near,)
+    following = Observation(
+        kind="runner_up",
+        statement=f"the next best parent, {family[edge.runner_up].version[:12]}, is {ratio:.3g} times as far",
+        value=ratio,
+        method="tail_distance",
+    )
+    return near, following
 
 
 def _direction(edge: TreeEdge) -> tuple[Observation, ...]:
     forward = float(np.clip(edge.forward, 1e-9, 1 - 1e-9))
     whole = Observation(
         kind="direction",
-        statement=f"all cues of the family's tree together point this way with {edge.forward:.1%}",
+        statement="all cues together, those of this edge and of the rest of the family's tree, point this way with "
+        f"{'over ' if edge.forward > MOST_CERTAIN else ''}{min(edge.forward, MOST_CERTAIN):.1%}",
         value=edge.forward,
         log_odds=float(np.log(forward) - np.log1p(-forward)),
         method="root_posterior",

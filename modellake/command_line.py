@@ -110,7 +110,7 @@ def ingest(
 @main.command()
 @click.option("--weights-only", is_flag=True, help="Leave the claims of cards and configs alone.")
 @click.option("--least-confidence", type=click.FloatRange(0, 1), help="Say nothing less sure than this [default: 0.5].")
-@click.option("--explain", metavar="CHILD", help="Print the evidence for one version's parents instead of inferring.")
+@click.option("--explain", metavar="CHILD", help="Say why one version has its parents, or none, instead of inferring.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable summary on stdout.")
 @click.pass_context
 @_reporting
@@ -120,10 +120,9 @@ def infer(
     """Infer who descends from whom, from the weights, and hold the claims against it."""
     lake = _lake(context)
     if explain is not None:
-        from modellake.explanation import explain as explained
+        from modellake.terminal import show_explanation
 
-        for line in explained(lake, explain):
-            click.echo(line)
+        show_explanation(lake.explain(explain), as_json=as_json)
         return
     from modellake.terminal import infer_with_progress, show_inference
 

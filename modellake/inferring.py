@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cypher.store import Store
@@ -17,6 +18,7 @@ from lineage.conclusions import ImpliedParent
 from lineage.inference import LEAST_CONFIDENCE, Inference, infer
 from modellake.dataset_resolution import resolve_dataset_ghosts
 from modellake.ingestion import Problem
+from modellake.last_inference import keep
 from modellake.remembering import recall, remember
 from modellake.resolution import resolve_ghosts
 from modellake.settings import Settings
@@ -88,7 +90,11 @@ def infer_lineage(
     stale = sorted(
         {str(row["edit"]) for row in edges if row["child"] in compared or str(row["child"]).startswith(IMPLIED_PREFIX)}
     )
+    # What was left open is kept after the store has been written; until then nothing may speak of the earlier run.
+    with suppress(OSError):
+        settings.outcome.unlink(missing_ok=True)
     store.replace(stale, rows)
+    keep(settings.outcome, settings.store_key, found, least)
     return InferSummary(inference=found, versions=len(fingerprints), problems=tuple(problems))
 
 

@@ -19,6 +19,7 @@ from modellake.settings import Settings
 
 if TYPE_CHECKING:
     from graph_schema.dataset_detail import DatasetDetail, DatasetEntry
+    from modellake.explanation import Explanation
     from modellake.inferring import InferSummary
     from modellake.ingestion import IngestProgress, IngestSummary
     from modellake.watching import Arrival
@@ -229,6 +230,12 @@ class Lake:
                     f"{len(matches)} datasets are called {name!r}", remedy=f"give the id of one: {listed}"
                 )
         raise UnknownNameError(f"no dataset is called {name!r}", remedy="modellake datasets lists them")
+
+    def explain(self, model: str) -> Explanation:
+        """Why a version has the inferred parents that it has, or none, see `modellake.explanation.explain`."""
+        from modellake.explanation import explain
+
+        return explain(self, model)
 
     def query(
         self,

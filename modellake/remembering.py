@@ -24,15 +24,15 @@ FORMAT = 1
 
 def recall(path: Path) -> Memory:
     """What the file says; nothing if it is missing, damaged, or written by another version."""
+    content = read_json(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT or content["method"] != METHOD:
             return Memory()
         return Memory(
             groups=tuple(tuple(str(version) for version in group) for group in content["groups"]),
             families={str(key): _conclusions(item) for key, item in content["families"].items()},
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return Memory()
 
 
@@ -44,6 +44,19 @@ def remember(path: Path, memory: Memory) -> None:
         "groups": memory.groups,
         "families": {key: asdict(found) for key, found in sorted(memory.families.items())},
     }
+    write_json(path, content)
+
+
+def read_json(path: Path) -> Any:
+    """What a file of JSON holds; None where it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write a file, whole or not at all; a failure leaves what was there."""
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -61,15 +74,17 @@ def _conclusions(item: Mapping[str, Any]) -> Conclusions:
         derivations=tuple(_derivation(part) for part in item["derivations"]),
         roots=tuple((str(root), float(probability)) for root, probability in item["roots"]),
         implied=tuple(ImpliedParent(id=part["id"], children=tuple(part["children"])) for part in item["implied"]),
-        abstentions=tuple(
-            Abstention(
-                version=part["version"],
-                reason=part["reason"],
-                likeliest=None if part["likeliest"] is None else _derivation(part["likeliest"]),
-            )
-            for part in item["abstentions"]
-        ),
+        abstentions=tuple(abstention_of(part) for part in item["abstentions"]),
         doubts=dict(item["doubts"]),
+    )
+
+
+def abstention_of(part: Mapping[str, Any]) -> Abstention:
+    """An abstention from its fields as JSON keeps them."""
+    return Abstention(
+        version=str(part["version"]),
+        reason=str(part["reason"]),
+        likeliest=None if part["likeliest"] is None else _derivation(part["likeliest"]),
     )
 
 

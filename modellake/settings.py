@@ -82,6 +82,11 @@ class Settings:
         """File of what inferences remember."""
         return self.directory / "inference.json"
 
+    @property
+    def outcome(self) -> Path:
+        """File of what the last inference left open."""
+        return self.directory / "last_inference.json"
+
     def fingerprint(self, version: str) -> Path:
         """File of a version's fingerprint."""
         return self.fingerprints / f"{version}.fingerprint"

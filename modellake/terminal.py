@@ -30,8 +30,10 @@ from graph_schema.formats import render
 from graph_schema.identity import clean_name
 from graph_schema.lineage_graph import LineageGraph
 from graph_schema.plain_text import escaped, json_text
+from lineage.conclusions import Abstention
 from lineage.reconciliation import Finding, Verdict
 from modellake.doctor import Check
+from modellake.explanation import Explanation
 from modellake.inferring import InferSummary
 from modellake.ingestion import IngestProgress, IngestSummary, Problem
 from modellake.lake import Lake
@@ -154,7 +156,11 @@ def show_inference(lake: Lake, summary: InferSummary, *, as_json: bool) -> None:
                     for item in found.derivations
                 ],
                 "roots": found.roots,
-                "abstentions": [{"version": item.version, "reason": item.reason} for item in found.abstentions],
+                "abstentions": [
+                    {"version": item.version, "reason": item.reason, "likeliest": _likeliest(item)}
+                    for item in found.abstentions
+                ],
+                "implied": [asdict(item) for item in found.implied],
                 "problems": _problems(summary.problems),
             }
         )
@@ -163,14 +169,40 @@ def show_inference(lake: Lake, summary: InferSummary, *, as_json: bool) -> None:
     _list_problems(summary.problems)
     kin = sum(len(family) > 1 for family in found.families)
     alone = sum(len(family) == 1 for family in found.families)
-    console.print(
-        f"{summary.versions} versions compared: {len(found.derivations)} parents found in {kin} families, "
-        f"{alone} versions without kin"
-    )
-    names = {node.id: node.name for node in lake.whole_lineage().nodes}
-    for item in found.abstentions:
-        console.print(f"cannot tell: {escape(clean_name(names.get(item.version, item.version)))}: {item.reason}")
+    implied = {parent.id for parent in found.implied}
+    children = sum(item.child not in implied for item in found.derivations)
+    line = f"{summary.versions} versions compared: {children} parents found in {kin} families, "
+    line += f"{alone} versions without kin"
+    if implied:
+        line += f", {len(implied)} hidden parent{'' if len(implied) == 1 else 's'} implied"
+    console.print(line, soft_wrap=True)
+    names = {node.id: clean_name(node.name) for node in lake.whole_lineage().nodes}
+    for abstention in found.abstentions:
+        reason = abstention.reason
+        likeliest = abstention.likeliest
+        if likeliest is not None:
+            listed = " and ".join(names.get(item.id, "a version that is not in the lake") for item in likeliest.parents)
+            reason += f"; likeliest {listed}, {likeliest.confidence:.0%}"
+        name = names.get(abstention.version, abstention.version)
+        console.print(f"cannot tell: {escape(name)}: {escape(reason)}", soft_wrap=True)
     show_findings([item for item in lake.findings() if item.verdict is not Verdict.CONFIRMED], as_json=False)
+
+
+def _likeliest(abstention: Abstention) -> dict[str, Any] | None:
+    found = abstention.likeliest
+    if found is None:
+        return None
+    parents = [asdict(parent) for parent in found.parents]
+    return {"parents": parents, "relation": found.relation, "confidence": found.confidence}
+
+
+def show_explanation(explanation: Explanation, *, as_json: bool) -> None:
+    """Why a version has its parents, or none."""
+    if as_json:
+        _json(asdict(explanation))
+        return
+    for line in explanation.lines():
+        sys.stdout.write(line + "\n")
 
 
 def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
