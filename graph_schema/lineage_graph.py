@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from graph_schema.identity import IMPLIED_PREFIX
 from graph_schema.labels import Basis, Relation, VersionKind
 from graph_schema.records import Evidence
 
@@ -33,6 +34,11 @@ class LineageNode:
     license: str | None = None
     parents: int = 0
     children: int = 0
+
+    @property
+    def implied(self) -> bool:
+        """Whether no document names it: the weights of its children imply it."""
+        return self.id.startswith(IMPLIED_PREFIX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,7 +166,8 @@ def lineage(
 def find(context: click.Context, text: str, limit: int) -> None:
     """Look for versions by a part of their name, id or model."""
     for node in _lake(context).find(text, limit=limit):
-        click.echo(f"{node.id[:12]}  {node.name}")
+        absent = node.kind == "ghost"
+        click.echo(f"{'absent' if absent else node.id[:12]:<12}  {node.name}")
 
 
 @main.command()

@@ -179,8 +179,8 @@ def _place(asked: Questions, by_kind: dict[str, Seen], names: Names) -> list[str
     ]
     if names.runner_up is not None:
         lines.append(
-            f"were {names.parent} missing from the lake, {names.runner_up} would be the nearest: named itself, or held to "
-            "have a hidden parent in common"
+            f"were {names.parent} missing from the lake, {names.runner_up} would be the nearest: named itself, or held "
+            "to have a hidden parent in common"
         )
     return lines
 
@@ -224,7 +224,16 @@ def _probability(log_odds: float) -> float:
     return 1 / (1 + exp(-min(max(log_odds, -40.0), 40.0)))
 
 
+def percent(probability: float) -> str:
+    """A probability in words, without the pretence of certainty.
+
+    Examples
+    --------
+    >>> percent(0.5), percent(0.99999), percent(0.0)
+    ('50.0%', 'over 99.9%', 'under 0.1%')
+    """
+    return "over 99.9%" if probability > 0.999 else "under 0.1%" if probability < 0.001 else f"{probability:.1%}"
+
+
 def _percent(log_odds: float) -> str:
-    """A probability without the pretence of certainty."""
-    shown = _probability(log_odds)
-    return "over 99.9%" if shown > 0.999 else "under 0.1%" if shown < 0.001 else f"{shown:.1%}"
+    return percent(_probability(log_odds))

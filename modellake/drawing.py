@@ -37,6 +37,8 @@ COLUMN, ROW, LEGEND = 1.65, 1.25, 0.45
 LINE_LENGTH = 19
 UNKNOWN = "unknown base of "
 """How ghosts begin that stand for a parent which a card admits not to know."""
+HIDDEN = "hidden parent"
+"""What stands in the box of a parent that the weights of its children imply; the children stand below it."""
 
 
 def layers(graph: LineageGraph) -> dict[str, tuple[float, float]]:
@@ -144,7 +146,7 @@ def _box(axes: Axes, graph: LineageGraph, version: str, places: Mapping[str, tup
     name = clean_name(node.name)
     return axes.text(
         *places[version],
-        "unknown base" if ghost and name.startswith(UNKNOWN) else _wrapped(name),
+        HIDDEN if node.implied else "unknown base" if ghost and name.startswith(UNKNOWN) else _wrapped(name),
         ha="center",
         va="center",
         fontsize=7.5,
@@ -162,15 +164,21 @@ def _edges(
     declared = {(edge.child, edge.parent) for edge in graph.edges if edge.basis is Basis.DECLARED}
     explained = {child for child, _ in inferred}
 
-    def unknown(version: str) -> bool:
-        return clean_name(graph.node(version).name).startswith(UNKNOWN)
+    named = {child for child, parent in inferred if not graph.node(parent).implied}
+
+    def differs(edge: LineageEdge) -> bool:
+        """Whether the weights name a parent that is another one; what is claimed may be the hidden one where absent."""
+        claimed = graph.node(edge.parent)
+        if clean_name(claimed.name).startswith(UNKNOWN):
+            return False
+        return edge.child in (named if claimed.kind is VersionKind.GHOST else explained)
 
     for edge in graph.edges:
         pair = (edge.child, edge.parent)
         alone = edge.basis is Basis.DECLARED
         if alone and pair in inferred:
             continue
-        against = alone and edge.child in explained and not unknown(edge.parent)
+        against = alone and differs(edge)
         colour = CONTRADICTED if against else COLOURS.get(edge.relation, INK)
         arrow = {
             "arrowstyle": "-|>",

@@ -146,7 +146,9 @@ class Lake:
         found = self.find(name, limit=50)
         exact = [node for node in found if name in (node.id, node.name)]
         held = [node for node in found if name in node.models]
-        last = [node for node in found if name in {model.rsplit("/", 1)[-1] for model in (node.name, *node.models)}]
+        # The name of a hidden parent is a phrase that ends with one of its children's names.
+        real = [node for node in found if not node.implied]
+        last = [node for node in real if name in {model.rsplit("/", 1)[-1] for model in (node.name, *node.models)}]
         begun = [node for node in found if len(name) >= 6 and node.id.startswith(name)]
         for matches in (exact, held, last, begun):
             if len(matches) == 1:
@@ -232,8 +234,8 @@ class Lake:
         raise UnknownNameError(f"no dataset is called {name!r}", remedy="modellake datasets lists them")
 
     def explain(self, model: str) -> Explanation:
-        """Why a version has the inferred parents that it has, or none, see `modellake.explanation.explain`."""
-        from modellake.explanation import explain
+        """Why a version has the inferred parents that it has, or none, see `modellake.explaining.explain`."""
+        from modellake.explaining import explain
 
         return explain(self, model)
 

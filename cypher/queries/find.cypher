@@ -1,6 +1,7 @@
 // find: versions by a part of their name, of their id or of a model's id or name, best match first.
 //
-// Upper and lower case do not matter. The whole name ranks before its beginning, its beginning before its middle.
+// Upper and lower case do not matter. The whole name ranks before its beginning, its beginning before its middle;
+// of equals, what is in the lake before what is only named or implied.
 //
 // $text: STRING     what to look for; empty finds everything
 // $limit: INTEGER   at most this many
@@ -13,6 +14,7 @@ UNWIND names AS named
 WITH version, text, toLower(named) AS named
 WHERE named CONTAINS text
 WITH version,
+     version:Ghost AS absent,
      min(CASE WHEN named = text THEN 0
               WHEN named STARTS WITH text THEN 1
               WHEN named ENDS WITH '/' + text THEN 1
@@ -21,5 +23,5 @@ WITH version,
 RETURN version.id AS version,
        version.name AS name,
        rank
-ORDER BY rank, name, version
+ORDER BY rank, absent, name, version
 LIMIT $limit

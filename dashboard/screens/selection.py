@@ -13,6 +13,7 @@ from dashboard.view_models.evidence import edge_panel, node_panel
 from dashboard.view_models.neighbourhood import Extent, View
 from dashboard.view_models.plain_text import visible
 from dashboard.view_models.scene import edge_key
+from graph_schema.labels import Basis
 from graph_schema.lineage_graph import LineageEdge, LineageGraph, LineageNode
 from lineage.reconciliation import Finding, reconcile
 from modellake.lake import Lake
@@ -26,13 +27,19 @@ def show_selection(
     edge = next((item for item in shown.edges if edge_key(item) == current().selected), None)
     if edge is not None:
         beside, names, finding = _parents(lake, edge.child, names)
+        inferred = lake.explain(edge.child).parentages if edge.basis is Basis.INFERRED else ()
+        why = next((item for item in inferred if edge.parent in {parent.id for parent in item.parents}), None)
+        if why is not None:
+            names |= {item.id: item.name for item in (*why.siblings, why.runner_up) if item is not None}
         with st.container(key="evidence"):
-            panel(edge_panel(edge, lake.edit(edge.edit), beside, names, finding), key="evidence_panel")
+            panel(edge_panel(edge, lake.edit(edge.edit), beside, names, finding, why), key="evidence_panel")
         return
     node = _node(graph)
     beside, names, finding = _parents(lake, node.id, names)
     with st.container(key="evidence"):
-        panel(node_panel(node, around.get(node.id), beside, names, finding), key="evidence_panel")
+        panel(
+            node_panel(node, around.get(node.id), beside, names, finding, lake.explain(node.id)), key="evidence_panel"
+        )
     _actions(node, view, around[node.id])
     _edges(shown, node, names)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from math import exp
 
@@ -15,9 +16,11 @@ from graph_schema.labels import LINEAGE, Basis, VersionKind
 from graph_schema.lineage_graph import EditDetail, LineageEdge, LineageGraph, LineageNode
 from graph_schema.records import Evidence
 from lineage.reconciliation import Finding, Verdict
+from modellake.explanation import Explanation, Outcome, Parentage
 
 FOR_COLOUR = "#2f7d5b"
 _FULL_BAR = 6.0
+_PREFIX = re.compile(r"\b[0-9a-f]{12}\b")
 
 VERDICTS: Mapping[Verdict, tuple[str, str]] = {
     Verdict.CONTRADICTED: ("Claim contradicted by the weights", CONTRADICTION_COLOUR),
@@ -35,6 +38,7 @@ def edge_panel(
     beside: Sequence[LineageEdge],
     names: Mapping[str, str],
     finding: Finding | None,
+    why: Parentage | None = None,
 ) -> Block:
     """What stands behind one edge.
 
@@ -49,10 +53,12 @@ def edge_panel(
         Ids stand for themselves where they have none.
     finding : Finding, optional
         What comes of holding the child's claims against its weights.
+    why : Parentage, optional
+        The inferred edge, explained.
     """
     style = style_of(edge.relation)
     child, parent = _name(edge.child, names), _name(edge.parent, names)
-    said = visible(detail.summary) or f"{child} is {style.verb} {parent}."
+    said = visible(_with_names(detail.summary, names)) or f"{child} is {style.verb} {parent}."
     parts = [
         Block(
             look="kicker",
@@ -76,7 +82,8 @@ def edge_panel(
     parts.append(Block(tag="h3", text=f"Evidence · {len(detail.evidence)}"))
     if not detail.evidence:
         parts.append(Block(tag="p", look="quiet", text="No observation is recorded for this edge."))
-    parts += [_observation(item) for item in detail.evidence]
+    parts += [_observation(item, names) for item in detail.evidence]
+    parts += _would_change(() if why is None else why.would_change)
     parts.append(Block(tag="h3", text="How it was found"))
     facts = [
         ("method", visible(detail.method)),
@@ -93,8 +100,9 @@ def node_panel(
     beside: Sequence[LineageEdge],
     names: Mapping[str, str],
     finding: Finding | None,
+    why: Explanation | None = None,
 ) -> Block:
-    """What is known of one version, and what is said of its parents."""
+    """What is known of one version, what is said of its parents, and why no parent is named where none is."""
     ghost = node.kind is VersionKind.GHOST
     facts = [
         ("architecture", node.architecture or ""),
@@ -114,9 +122,8 @@ def node_panel(
         Block(tag="h2", text=visible(node.name)),
     ]
     if ghost:
-        parts.append(
-            Block(tag="p", look="summary", text="Named or implied as a parent, but its weights are not in this lake.")
-        )
+        words = "No document names it: the weights of its children imply it." if node.implied else "Named as a parent."
+        parts.append(Block(tag="p", look="summary", text=f"{words} Its weights are not in this lake."))
     if finding is not None:
         parts.append(verdict_block(finding))
     if beside:
@@ -125,6 +132,8 @@ def node_panel(
         parts.append(
             Block(tag="p", look="quiet", text="Nothing is declared about its parents, and nothing was inferred.")
         )
+    if why is not None and not ghost and why.outcome not in (Outcome.PARENT, Outcome.HIDDEN_PARENT):
+        parts += _no_parent(why)
     parts += [Block(tag="h3", text="Version"), _table([(name, visible(text)) for name, text in facts if text])]
     return Block(look="panel", children=tuple(parts))
 
@@ -141,6 +150,36 @@ def verdict_block(finding: Finding) -> Block:
             Block(tag="p", text=sentence[:1].upper() + sentence[1:] + "."),
         ),
     )
+
+
+def _no_parent(why: Explanation) -> list[Block]:
+    """What the weights say of a version's origin where they name no parent."""
+    sentence = visible(why.statement)
+    parts = [
+        Block(tag="h3", text="What the weights say"),
+        Block(tag="p", text=sentence[:1].upper() + sentence[1:] + "."),
+    ]
+    for item in why.parentages:
+        parts.append(Block(tag="p", look="quiet", text=visible(f"Likeliest: {item.words}, {item.confidence:.0%}")))
+        parts += _would_change(item.would_change)
+    return parts + _would_change(why.would_change)
+
+
+def _would_change(lines: Sequence[str]) -> list[Block]:
+    if not lines:
+        return []
+    listed = tuple(Block(tag="li", text=visible(line[:1].upper() + line[1:]) + ".") for line in lines)
+    return [Block(tag="h3", text="What would change this"), Block(tag="ul", children=listed)]
+
+
+def _with_names(text: str, names: Mapping[str, str]) -> str:
+    """A sentence of the inference, which knows ids alone, with names in place of their beginnings."""
+
+    def named(found: re.Match[str]) -> str:
+        known = [name for version, name in names.items() if version.startswith(found[0])]
+        return known[0] if len(known) == 1 else found[0]
+
+    return _PREFIX.sub(named, text)
 
 
 def _confidence(edge: LineageEdge) -> Block:
@@ -199,7 +238,7 @@ def _side_by_side(edges: Sequence[LineageEdge], names: Mapping[str, str]) -> Blo
     return Block(look="sides", children=(side(Basis.DECLARED, "declared"), side(Basis.INFERRED, "inferred")))
 
 
-def _observation(item: Evidence) -> Block:
+def _observation(item: Evidence, names: Mapping[str, str]) -> Block:
     share = min(abs(item.log_odds) / _FULL_BAR, 1.0) / 2
     speaks_for = item.log_odds >= 0
     source = " · ".join(filter(None, (item.file, item.field, item.tensor)))
@@ -223,7 +262,7 @@ def _observation(item: Evidence) -> Block:
                 ),
             ),
         ),
-        Block(tag="p", text=visible(item.statement)),
+        Block(tag="p", text=visible(_with_names(item.statement, names))),
     ]
     if source:
         parts.append(Block(tag="code", look="source", text=visible(source)))

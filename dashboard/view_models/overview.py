@@ -116,7 +116,7 @@ def counts_block(given: Counts) -> Block:
         ("versions", given.versions),
         ("edges inferred", given.inferred),
         ("edges declared", given.declared),
-        ("named but absent", given.ghosts),
+        ("named or implied, absent", given.ghosts),
     )
     return Block(
         look="figures",

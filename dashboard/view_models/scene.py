@@ -166,6 +166,9 @@ def _node(
     node: LineageNode, point: Point, extent: Extent, view: View, opened: frozenset[str], selected: str
 ) -> dict[str, Any]:
     organization, _, short = visible(node.name).rpartition("/")
+    if node.implied:
+        short, _, children = visible(node.name).partition(" of ")
+        organization = f"of {children}" if children else ""
     facts = [
         organization,
         "not in the lake" if node.kind is VersionKind.GHOST else "",

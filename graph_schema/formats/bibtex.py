@@ -27,7 +27,10 @@ _SPECIAL = {
 
 
 def bibtex(graph: LineageGraph) -> str:
-    """Entries of all versions of a graph, the focus first, then in the graph's order.
+    """Entries of all versions of a graph that have a name, the focus first, then in the graph's order.
+
+    A parent that nothing names, and only the weights of its children imply, cannot be cited: the notes of its children
+    say what is known of it.
 
     Returns
     -------
@@ -39,14 +42,14 @@ def bibtex(graph: LineageGraph) -> str:
     >>> print(bibtex(LineageGraph(focus="", nodes=(LineageNode(id="ab" * 20, name="org/model"),), edges=())).split()[0])
     @software{org-model,
     """
-    nodes = sorted(graph.nodes, key=lambda node: node.id != graph.focus)
+    nodes = sorted((node for node in graph.nodes if not node.implied), key=lambda node: node.id != graph.focus)
     keys = _keys(nodes)
-    entries = {keys[node.id]: _entry(node, list(graph.parents(node.id)), keys) for node in nodes}
+    entries = {keys[node.id]: _entry(node, graph, keys) for node in nodes}
     text: str = BibliographyData(entries=entries).to_string("bibtex")
     return text
 
 
-def _entry(node: LineageNode, parents: list[LineageEdge], keys: dict[str, str]) -> Entry:
+def _entry(node: LineageNode, graph: LineageGraph, keys: dict[str, str]) -> Entry:
     fields = [("title", "{" + _escaped(node.name) + "}")]
     notes = []
     if node.kind is VersionKind.GHOST:
@@ -54,7 +57,7 @@ def _entry(node: LineageNode, parents: list[LineageEdge], keys: dict[str, str]) 
     else:
         fields.append(("version", node.id[:12]))
         notes.append(f"weights {node.id}")
-    notes += [_descent(edge, keys) for edge in parents]
+    notes += [_descent(edge, graph, keys) for edge in graph.parents(node.id)]
     also = [model for model in node.models if model != node.name]
     if also:
         notes.append("also published as " + ", ".join(also))
@@ -69,10 +72,14 @@ def _entry(node: LineageNode, parents: list[LineageEdge], keys: dict[str, str]) 
     return Entry("software", fields=fields, persons=persons)
 
 
-def _descent(edge: LineageEdge, keys: dict[str, str]) -> str:
+def _descent(edge: LineageEdge, graph: LineageGraph, keys: dict[str, str]) -> str:
     sure = "declared" if edge.basis is Basis.DECLARED else f"inferred from the weights, {edge.confidence:.0%}"
     share = "" if edge.weight is None else f" with weight {edge.weight:.3g}"
-    return f"{edge.relation.lower().replace('_', ' ')} {keys[edge.parent]}{share} ({sure})"
+    word = edge.relation.lower().replace("_", " ")
+    if edge.parent in keys:
+        return f"{word} {keys[edge.parent]}{share} ({sure})"
+    above = [_descent(item, graph, keys) for item in graph.parents(edge.parent) if item.parent in keys]
+    return f"{word} a version that is not known ({sure})" + "".join(f", itself {line}" for line in above)
 
 
 def _keys(nodes: list[LineageNode]) -> dict[str, str]:
