@@ -123,7 +123,7 @@ class _Explaining:
         lines.append("an older relative that is missing from the lake, once it is read, would be its parent")
         return say(
             Outcome.ROOT,
-            f"no parent; it is the most probable root of its family of {len(family)} versions, {percent(probability)}",
+            f"no parent; it is the most probable root of its family of {len(family)} versions ({percent(probability)})",
             would_change=tuple(lines),
         )
 

@@ -99,7 +99,7 @@ def infer_lineage(
 
 
 def _implied(parent: ImpliedParent, names: Mapping[str, str]) -> Version:
-    children = [names.get(child, child[:12]) for child in parent.children]
+    children = sorted(names.get(child, child[:12]) for child in parent.children)
     few = " and ".join(children[:2]) + (f" and {len(children) - 2} more" if len(children) > 2 else "")
     return Version(id=parent.id, name=clean_name(f"hidden parent of {few}"), kind=VersionKind.GHOST)
 

@@ -167,8 +167,8 @@ def _node(
 ) -> dict[str, Any]:
     organization, _, short = visible(node.name).rpartition("/")
     if node.implied:
-        short, _, children = visible(node.name).partition(" of ")
-        organization = f"of {children}" if children else ""
+        # Its children, of whom its name speaks, stand below it.
+        organization, short = "", visible(node.name).partition(" of ")[0]
     facts = [
         organization,
         "not in the lake" if node.kind is VersionKind.GHOST else "",

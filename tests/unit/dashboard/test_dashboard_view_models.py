@@ -23,10 +23,12 @@ from dashboard.view_models.overview import counts, families
 from dashboard.view_models.plain_text import as_markdown, visible
 from dashboard.view_models.scene import contradicted_edits, edge_key, scene
 from graph_schema.errors import InputError, QueryError
+from graph_schema.identity import IMPLIED_PREFIX
 from graph_schema.labels import LINEAGE, Basis, Relation, VersionKind
 from graph_schema.lineage_graph import EditDetail, LineageEdge, LineageGraph, LineageNode
 from graph_schema.records import Evidence
 from lineage.reconciliation import reconcile
+from modellake.explanation import Explanation, Named, Outcome
 
 
 def node(name: str, **more) -> LineageNode:
@@ -329,6 +331,45 @@ def test_a_column_of_the_table_is_of_one_kind() -> None:
     shown = as_shown(["a", "b"], [(1, [1]), ("x", None)])
     assert [row["a"] for row in shown] == ["1", "x"]
     assert shown[0]["b"] == "[1]"
+
+
+# Parents that nothing names
+
+
+IMPLIED = LineageNode(id=f"{IMPLIED_PREFIX}ab", name="hidden parent of org/a and org/b", kind=VersionKind.GHOST)
+
+
+def test_a_hidden_parent_is_called_so_and_not_by_the_end_of_its_childrens_names() -> None:
+    whole = LineageGraph(focus="a", nodes=(node("a", parents=1), IMPLIED), edges=(edge("a", IMPLIED.id),))
+    around = extents(whole)
+    drawn = scene(folded(whole), around, expanded=(), selected="", contradicted=frozenset(), known={}).drawing
+    (box,) = (item for item in drawn["nodes"] if item["version"] == IMPLIED.id)
+    assert box["title"] == "hidden parent"
+    assert box["subtitle"] == "not in the lake"
+    assert box["tooltip"] == IMPLIED.name
+    assert "the weights of its children imply it" in words(node_panel(IMPLIED, None, (), {}, None))
+
+
+def test_a_panel_speaks_of_versions_by_their_names() -> None:
+    names = {"0123456789ab" + "c" * 28: "org/sibling"}
+    seen = replace(detail().evidence[0], statement="neither this version nor 0123456789ab was made from the other")
+    shown = words(edge_panel(edge("b", "a"), detail(evidence=(seen,)), [edge("b", "a")], names, None))
+    assert "nor org/sibling was made" in shown
+
+
+def test_a_version_without_a_parent_says_why() -> None:
+    why = Explanation(
+        version=Named(id="a", name="org/a"),
+        outcome=Outcome.OPEN,
+        statement="cannot tell; the evidence is weak",
+        would_change=("a relative, once it is read",),
+    )
+    shown = words(node_panel(node("a"), None, (), {}, None, why))
+    assert "Cannot tell; the evidence is weak." in shown
+    assert "What would change this A relative, once it is read." in shown
+    assert "What would change" not in words(
+        node_panel(node("a"), None, (), {}, None, replace(why, outcome=Outcome.PARENT))
+    )
 
 
 # Starting it

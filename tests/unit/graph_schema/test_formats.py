@@ -12,6 +12,7 @@ from pybtex.database import parse_string
 
 from graph_schema.errors import InputError
 from graph_schema.formats import FORMATS, render
+from graph_schema.identity import IMPLIED_PREFIX
 from graph_schema.labels import LINEAGE, Basis, VersionKind
 from graph_schema.lineage_graph import LineageEdge, LineageGraph, LineageNode
 
@@ -104,6 +105,30 @@ def test_bibtex_puts_the_focus_first_and_names_its_parents():
     entries = parse_string(render(LineageGraph(focus="b" * 40, nodes=nodes, edges=(edge,)), "bibtex"), "bibtex").entries
     assert list(entries) == ["org-tuned", "org-base"]
     assert "fine tuned from org-base (inferred from the weights, 97\\%)" in entries["org-tuned"].fields["note"]
+
+
+def test_bibtex_cites_no_parent_that_nothing_names():
+    hidden = f"{IMPLIED_PREFIX}ab"
+    nodes = (
+        LineageNode(id="a" * 40, name="org/base"),
+        LineageNode(id="b" * 40, name="org/tuned"),
+        LineageNode(id=hidden, name="hidden parent of org/tuned and org/other", kind=VersionKind.GHOST),
+    )
+    more = {"relation": LINEAGE[0], "basis": Basis.INFERRED, "edit": "e", "method": "m"}
+    edges = (
+        LineageEdge(child="b" * 40, parent=hidden, confidence=0.75, **more),
+        LineageEdge(child=hidden, parent="a" * 40, confidence=0.6, **more),
+    )
+    entries = parse_string(render(LineageGraph(focus="b" * 40, nodes=nodes, edges=edges), "bibtex"), "bibtex").entries
+    assert list(entries) == ["org-tuned", "org-base"]
+    assert (
+        entries["org-tuned"]
+        .fields["note"]
+        .endswith(
+            "fine tuned from a version that is not known (inferred from the weights, 75\\%), "
+            "itself fine tuned from org-base (inferred from the weights, 60\\%)"
+        )
+    )
 
 
 @given(graphs())

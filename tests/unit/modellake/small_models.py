@@ -28,6 +28,37 @@ def halved(arrays: Arrays) -> Arrays:
     return {name: values.astype(np.float16) for name, values in arrays.items()}
 
 
+def trained(arrays: Mapping[str, np.ndarray], seed: int, *, step: float = 0.005) -> Arrays:
+    """A step in a random direction, of other lengths for other rows, as training makes one."""
+    generator = np.random.default_rng(seed)
+    moved = {}
+    for name, values in arrays.items():
+        lengths = generator.uniform(0.2, 1.8, size=(values.shape[0], 1))
+        moved[name] = (values + step * lengths * generator.standard_normal(values.shape)).astype(np.float32)
+    return moved
+
+
+def adapter(seed: int, *, layers: int = 2, width: int = 32, rank: int = 4) -> Arrays:
+    """A low-rank adapter of two projections of each layer, trained on nothing."""
+    generator = np.random.default_rng(seed)
+    arrays = {}
+    for layer in range(layers):
+        for part in ("q_proj", "v_proj"):
+            stem = f"base_model.model.model.layers.{layer}.self_attn.{part}"
+            arrays[f"{stem}.lora_A.weight"] = generator.normal(0, 0.02, (rank, width)).astype(np.float32)
+            arrays[f"{stem}.lora_B.weight"] = generator.normal(0, 0.02, (width, rank)).astype(np.float32)
+    return arrays
+
+
+def write_adapter(folder: Path, arrays: Mapping[str, np.ndarray], **config: object) -> Path:
+    """An adapter's directory as PEFT writes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(dict(arrays), folder / "adapter_model.safetensors")
+    given = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]} | config
+    (folder / "adapter_config.json").write_text(json.dumps(given), encoding="utf-8")
+    return folder
+
+
 def write_model(folder: Path, arrays: Mapping[str, np.ndarray], card: str | None = None) -> Path:
     """A model directory of one safetensors file, with a card where there is one."""
     folder.mkdir(parents=True, exist_ok=True)
