@@ -96,6 +96,7 @@ def _fine_tuned(parent: Fingerprint, child: Fingerprint) -> Transformation:
         value=len(equal) / max(total, 1),
         method="comparison",
     )
+    observations = (observation, *_not_finite(comparison))
     deeper, rows = layer_count(child) - layer_count(parent), added_rows(comparison)
     if deeper > 0 or rows > 0:
         what = f"{deeper} layers" if deeper > 0 else f"{rows} rows of the vocabulary"
@@ -105,7 +106,7 @@ def _fine_tuned(parent: Fingerprint, child: Fingerprint) -> Transformation:
             directed=False,
             summary=", ".join([f"{what} were added and {words}", *notes]),
             parameters={"layers": deeper} if deeper > 0 else {"rows": rows},
-            observations=(observation,),
+            observations=observations,
         )
     student = comparison.lost and not comparison.gained and layer_count(child) < layer_count(parent)
     return Transformation(
@@ -114,7 +115,22 @@ def _fine_tuned(parent: Fingerprint, child: Fingerprint) -> Transformation:
         directed=False,
         summary=", ".join([words, *notes]),
         parameters={"equal_tensors": len(equal), "shared_tensors": total, "new_tensors": len(comparison.gained)},
-        observations=(observation,),
+        observations=observations,
+    )
+
+
+def _not_finite(comparison: Comparison) -> tuple[Observation, ...]:
+    broken = sum(bool(pair.one.nonfinite or pair.two.nonfinite) for pair in comparison.pairs)
+    if not broken:
+        return ()
+    return (
+        Observation(
+            kind="not_finite",
+            statement=f"{broken} of {len(comparison.pairs)} shared tensors hold infinite values or such as are no "
+            "numbers in one of the two; those values are left out of the comparison",
+            value=broken / len(comparison.pairs),
+            method="comparison",
+        ),
     )
 
 

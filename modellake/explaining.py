@@ -100,16 +100,14 @@ class _Explaining:
                 "it took no part in the last inference",
                 would_change=("modellake infer compares it, unless its weights could not be read",),
             )
-        compared = sum(map(len, last.families))
+        if version.id in last.incomparable:
+            return say(Outcome.ALONE, f"no kin; nothing in it can be compared: {last.incomparable[version.id]}")
         if len(family) == 1:
-            others = (
-                f"none of the {compared - 1} others in the lake" if compared > 1 else "there is no other in the lake"
-            )
-            return say(
-                Outcome.ALONE,
-                f"no kin: {others}" + (" is related to it" if compared > 1 else ""),
-                would_change=("a relative, once it is read",),
-            )
+            others = sum(map(len, last.families)) - 1
+            if not others:
+                return say(Outcome.ALONE, "no kin; there is no other model in the lake")
+            whom = "the other in the lake is not" if others == 1 else f"none of the {others} others in the lake is"
+            return say(Outcome.ALONE, f"no kin; {whom} related to it", would_change=("a relative, once it is read",))
         probability = last.roots.get(version.id)
         if probability is None:
             return say(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cypher.store import Store
-from graph_schema.errors import ModelLakeError
+from graph_schema.errors import ModelLakeError, PathNotFoundError
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.graph import Rows
 from graph_schema.identity import IMPLIED_PREFIX, clean_name
@@ -16,6 +16,7 @@ from graph_schema.records import Version
 from ingest.fingerprint.file import read_fingerprint
 from lineage.conclusions import ImpliedParent
 from lineage.inference import LEAST_CONFIDENCE, Inference, infer
+from modellake.comparability import nothing_to_compare
 from modellake.dataset_resolution import resolve_dataset_ghosts
 from modellake.ingestion import Problem
 from modellake.last_inference import keep
@@ -38,11 +39,14 @@ class InferSummary:
         Number of versions compared.
     problems : tuple of Problem
         Versions left out, and why.
+    incomparable : mapping of str to str
+        Versions that took part but cannot have kin, see `modellake.comparability`, and why.
     """
 
     inference: Inference
     versions: int
     problems: tuple[Problem, ...]
+    incomparable: Mapping[str, str] = field(default_factory=dict)
 
 
 def infer_lineage(
@@ -94,8 +98,12 @@ def infer_lineage(
     with suppress(OSError):
         settings.outcome.unlink(missing_ok=True)
     store.replace(stale, rows)
-    keep(settings.outcome, settings.store_key, found, least)
-    return InferSummary(inference=found, versions=len(fingerprints), problems=tuple(problems))
+    reasons = {item.version: nothing_to_compare(item) for item in fingerprints}
+    incomparable = {version: reason for version, reason in reasons.items() if reason is not None}
+    keep(settings.outcome, settings.store_key, found, least, incomparable)
+    return InferSummary(
+        inference=found, versions=len(fingerprints), problems=tuple(problems), incomparable=incomparable
+    )
 
 
 def _implied(parent: ImpliedParent, names: Mapping[str, str]) -> Version:
@@ -109,14 +117,14 @@ def _fingerprints(store: Store, settings: Settings) -> tuple[list[Fingerprint], 
     for row in store.query("all_versions", limit=EVERY):
         if row["kind"] == VersionKind.GHOST:
             continue
-        path = settings.fingerprint(str(row["version"]))
+        name, path = str(row["name"]), settings.fingerprint(str(row["version"]))
         try:
-            if path.is_file():
-                found.append(read_fingerprint(path))
-                names[str(row["version"])] = str(row["name"])
-                continue
-            error = ModelLakeError(f"no fingerprint of {row['name']}", where=str(path), remedy="ingest the model again")
-        except ModelLakeError as caught:
-            error = caught
-        problems.append(Problem(location=str(row["name"]), error=error))
+            if not path.is_file():
+                raise PathNotFoundError("no fingerprint file here", where=str(path), remedy="ingest the model again")
+            found.append(read_fingerprint(path))
+            names[str(row["version"])] = name
+        except ModelLakeError as error:
+            # A file that is called after an id tells nobody which model it is of.
+            told = type(error)(error.what, where=f"{name}: {path}", remedy=error.remedy)
+            problems.append(Problem(location=name, error=told))
     return found, problems, names

@@ -31,12 +31,15 @@ class LastInference:
     roots : mapping of str to float
         The most probable root of each family of two or more, with its probability.
     abstentions : tuple of Abstention
+    incomparable : mapping of str to str
+        Why nothing in a version can be compared.
     """
 
     least_confidence: float
     families: tuple[tuple[str, ...], ...] = ()
     roots: Mapping[str, float] = field(default_factory=dict)
     abstentions: tuple[Abstention, ...] = ()
+    incomparable: Mapping[str, str] = field(default_factory=dict)
 
     def family(self, version: str) -> tuple[str, ...]:
         """The family of a version; empty where it was not compared, or is an adapter."""
@@ -47,7 +50,9 @@ class LastInference:
         return next((item for item in self.abstentions if item.version == version), None)
 
 
-def keep(path: Path, store: str, inference: Inference, least_confidence: float) -> None:
+def keep(
+    path: Path, store: str, inference: Inference, least_confidence: float, incomparable: Mapping[str, str]
+) -> None:
     """Write the file, whole or not at all; where that fails, there is less to explain, and nothing else is lost.
 
     Parameters
@@ -57,6 +62,8 @@ def keep(path: Path, store: str, inference: Inference, least_confidence: float) 
         Which store the derivations went to: a directory may serve several.
     inference : Inference
     least_confidence : float in [0, 1]
+    incomparable : mapping of str to str
+        Versions that cannot have kin, and why.
     """
     content = {
         "format": FORMAT,
@@ -65,6 +72,7 @@ def keep(path: Path, store: str, inference: Inference, least_confidence: float) 
         "families": inference.families,
         "roots": inference.roots,
         "abstentions": [asdict(item) for item in inference.abstentions],
+        "incomparable": dict(incomparable),
     }
     write_json(path, content)
 
@@ -80,6 +88,7 @@ def last_inference(path: Path, store: str) -> LastInference | None:
             families=tuple(_texts(content["families"])),
             roots={str(root): float(probability) for root, probability in content["roots"].items()},
             abstentions=tuple(abstention_of(item) for item in content["abstentions"]),
+            incomparable={str(version): str(reason) for version, reason in content["incomparable"].items()},
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -161,6 +161,7 @@ def show_inference(lake: Lake, summary: InferSummary, *, as_json: bool) -> None:
                     for item in found.abstentions
                 ],
                 "implied": [asdict(item) for item in found.implied],
+                "incomparable": dict(summary.incomparable),
                 "problems": _problems(summary.problems),
             }
         )
@@ -175,6 +176,8 @@ def show_inference(lake: Lake, summary: InferSummary, *, as_json: bool) -> None:
     line += f"{alone} versions without kin"
     if implied:
         line += f", {len(implied)} hidden parent{'' if len(implied) == 1 else 's'} implied"
+    if summary.incomparable:
+        line += f", {len(summary.incomparable)} with nothing to compare"
     console.print(line, soft_wrap=True)
     names = {node.id: clean_name(node.name) for node in lake.whole_lineage().nodes}
     for abstention in found.abstentions:

@@ -177,7 +177,7 @@ def test_what_arrived_after_the_inference_is_not_called_alone(shared, data, lake
     write_model(lake / "a/one", weights(1))
     data.ingest([lake], isolated=False)
     data.infer()
-    assert data.explain("a/one").statement == "no kin: there is no other in the lake"
+    assert data.explain("a/one").statement == "no kin; there is no other model in the lake"
     write_model(lake / "a/two", weights(2))
     data.ingest([lake], isolated=False)
     assert data.explain("a/two").outcome is Outcome.NOT_COMPARED
