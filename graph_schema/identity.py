@@ -18,6 +18,9 @@ GHOST_PREFIX = "ghost:"
 IMPLIED_PREFIX = "ghost: implied:"
 """Of a parent that nothing names; names have no surrounding blanks, so that no claim can bring this about."""
 
+UNKNOWN_BASE = "unknown base of "
+"""How the name of a ghost begins that stands for a parent which a document admits not to know."""
+
 _NAME_LIMIT = 512
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from graph_schema.identity import IMPLIED_PREFIX
+from graph_schema.identity import GHOST_PREFIX, IMPLIED_PREFIX, UNKNOWN_BASE
 from graph_schema.labels import Basis, Relation, VersionKind
 from graph_schema.records import Evidence
 
@@ -39,6 +39,11 @@ class LineageNode:
     def implied(self) -> bool:
         """Whether no document names it: the weights of its children imply it."""
         return self.id.startswith(IMPLIED_PREFIX)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it stands for a parent which a document admits not to know."""
+        return self.id.startswith(GHOST_PREFIX + UNKNOWN_BASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,7 +140,8 @@ def _nearness(family: Sequence[Fingerprint], edge: TreeEdge) -> tuple[Observatio
     odds = float(np.clip(np.log(edge.neighbours) - np.log1p(-min(edge.neighbours, 1 - 1e-9)), -20, 20))
     near = Observation(
         kind="tail_distance",
-        statement=f"tail distance {np.sqrt(edge.link.tail):.3g} (1 is typical of the family)",
+        statement=f"tail distance {np.sqrt(edge.link.tail):.3g} (1 is typical of the family)"
+        + ("; the two have no other relative in the lake" if len(family) == 2 else ""),
         value=float(np.sqrt(edge.link.tail)),
         log_odds=odds,
         method="tail_distance",

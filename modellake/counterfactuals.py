@@ -161,7 +161,7 @@ def _order(asked: Questions, numbers: Calibration | None, names: Names) -> list[
         then = "" if numbers is None else f", the confidence at {asked.confidence(numbers, less=odds):.1%}"
         lines.append(f"without {kind} the order would stand at {_percent(without)}{then}")
     rest = asked.first - sum(odds for _, odds in asked.own)
-    if len(asked.own) > 1 or not carrying:
+    if _probability(rest) < SETTLED and (len(asked.own) > 1 or not carrying):
         lines.append(
             f"without any cue of this edge, the rest of the family's tree gives {_percent(rest)} for this order"
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.graph import Edge, Rows
-from graph_schema.identity import clean_name, dataset_ghost_id, ghost_id
+from graph_schema.identity import UNKNOWN_BASE, clean_name, dataset_ghost_id, ghost_id
 from graph_schema.labels import LINEAGE, AgentKind, Basis, Label, Relation, VersionKind
 from graph_schema.records import (
     Agent,
@@ -103,7 +103,7 @@ def _lineage(
 
 def _base_name(model: Model, claim: Claim) -> str:
     if claim.kind.endswith(UNKNOWN_SUFFIX):
-        return clean_name(f"unknown base of {model.id}")
+        return clean_name(f"{UNKNOWN_BASE}{model.id}")
     return clean_name(claim.target)
 
 

@@ -35,8 +35,8 @@ INK = "#4a5568"
 COLUMN, ROW, LEGEND = 1.65, 1.25, 0.45
 """Inches from one version to the next, from one layer to the next, and for the legend."""
 LINE_LENGTH = 19
-UNKNOWN = "unknown base of "
-"""How ghosts begin that stand for a parent which a card admits not to know."""
+UNKNOWN = "unknown base"
+"""What stands in the box of a parent that a document admits not to know."""
 HIDDEN = "hidden parent"
 """What stands in the box of a parent that the weights of its children imply; the children stand below it."""
 
@@ -146,7 +146,7 @@ def _box(axes: Axes, graph: LineageGraph, version: str, places: Mapping[str, tup
     name = clean_name(node.name)
     return axes.text(
         *places[version],
-        HIDDEN if node.implied else "unknown base" if ghost and name.startswith(UNKNOWN) else _wrapped(name),
+        HIDDEN if node.implied else UNKNOWN if node.unknown else _wrapped(name),
         ha="center",
         va="center",
         fontsize=7.5,
@@ -169,7 +169,7 @@ def _edges(
     def differs(edge: LineageEdge) -> bool:
         """Whether the weights name a parent that is another one; what is claimed may be the hidden one where absent."""
         claimed = graph.node(edge.parent)
-        if clean_name(claimed.name).startswith(UNKNOWN):
+        if claimed.unknown:
             return False
         return edge.child in (named if claimed.kind is VersionKind.GHOST else explained)
 

@@ -157,7 +157,7 @@ class _Explaining:
             relation, weights = item.kind, weights or dict.fromkeys(item.parents)
         parents = [Named(id=parent, name=self._name(parent), weight=weight) for parent, weight in weights.items()]
         parents.sort(key=lambda parent: (-(parent.weight or 0.0), parent.name, parent.id))
-        runner_up = None if item.runner_up is None else Named(id=item.runner_up, name=self._name(item.runner_up))
+        runner_up = self._runner_up(item)
         told = [
             Cue(kind=one.kind, statement=self._named(one.statement), value=one.value, log_odds=one.log_odds)
             for one in evidence
@@ -180,10 +180,23 @@ class _Explaining:
             summary=self._named(item.summary),
             cues=tuple(cue for cue in told if cue.kind != RUNNER_UP),
             runner_up=runner_up,
-            times_as_far=next((cue.value for cue in told if cue.kind == RUNNER_UP), None),
+            times_as_far=None
+            if runner_up is None
+            else next((cue.value for cue in told if cue.kind == RUNNER_UP), None),
             siblings=self._siblings(item.child, parents),
             would_change=lines,
         )
+
+    def _runner_up(self, item: EditDetail | Derivation) -> Named | None:
+        """The next best parent; none where that is itself said to be made of the version, as a merge of it is."""
+        if item.runner_up is None:
+            return None
+        name = self._name(item.runner_up)
+        if name != item.runner_up[:12]:
+            above = self.lake.lineage(item.runner_up, up=1, down=0, basis=Basis.INFERRED)
+            if any(edge.parent == item.child for edge in above.parents(item.runner_up)):
+                return None
+        return Named(id=item.runner_up, name=name)
 
     def _siblings(self, child: str, parents: Sequence[Named]) -> tuple[Named, ...]:
         found: dict[str, str] = {}

@@ -29,8 +29,8 @@ _SPECIAL = {
 def bibtex(graph: LineageGraph) -> str:
     """Entries of all versions of a graph that have a name, the focus first, then in the graph's order.
 
-    A parent that nothing names, and only the weights of its children imply, cannot be cited: the notes of its children
-    say what is known of it.
+    A parent that nothing names, whether only the weights of its children imply it or a document says that it is not
+    known, cannot be cited: the notes of its children say what is known of it.
 
     Returns
     -------
@@ -42,7 +42,8 @@ def bibtex(graph: LineageGraph) -> str:
     >>> print(bibtex(LineageGraph(focus="", nodes=(LineageNode(id="ab" * 20, name="org/model"),), edges=())).split()[0])
     @software{org-model,
     """
-    nodes = sorted((node for node in graph.nodes if not node.implied), key=lambda node: node.id != graph.focus)
+    named = (node for node in graph.nodes if not (node.implied or node.unknown))
+    nodes = sorted(named, key=lambda node: node.id != graph.focus)
     keys = _keys(nodes)
     entries = {keys[node.id]: _entry(node, graph, keys) for node in nodes}
     text: str = BibliographyData(entries=entries).to_string("bibtex")

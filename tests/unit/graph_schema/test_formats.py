@@ -12,7 +12,7 @@ from pybtex.database import parse_string
 
 from graph_schema.errors import InputError
 from graph_schema.formats import FORMATS, render
-from graph_schema.identity import IMPLIED_PREFIX
+from graph_schema.identity import IMPLIED_PREFIX, UNKNOWN_BASE, ghost_id
 from graph_schema.labels import LINEAGE, Basis, VersionKind
 from graph_schema.lineage_graph import LineageEdge, LineageGraph, LineageNode
 
@@ -129,6 +129,26 @@ def test_bibtex_cites_no_parent_that_nothing_names():
             "itself fine tuned from org-base (inferred from the weights, 60\\%)"
         )
     )
+
+
+def test_bibtex_cites_no_parent_that_a_document_does_not_know():
+    unknown = ghost_id(f"{UNKNOWN_BASE}org/tuned")
+    nodes = (
+        LineageNode(id="b" * 40, name="org/tuned"),
+        LineageNode(id=unknown, name=f"{UNKNOWN_BASE}org/tuned", kind=VersionKind.GHOST),
+    )
+    edge = LineageEdge(
+        child="b" * 40,
+        parent=unknown,
+        relation=LINEAGE[0],
+        basis=Basis.DECLARED,
+        confidence=1.0,
+        edit="e",
+        method="m",
+    )
+    entries = parse_string(render(LineageGraph(focus="b" * 40, nodes=nodes, edges=(edge,)), "bibtex"), "bibtex").entries
+    assert list(entries) == ["org-tuned"]
+    assert entries["org-tuned"].fields["note"].endswith("fine tuned from a version that is not known (declared)")
 
 
 @given(graphs())
