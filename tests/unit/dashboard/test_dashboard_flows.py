@@ -11,7 +11,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from graph_schema.graph import Rows
+from modellake import Lake
 from tests.unit.dashboard.sample_lake import FINE_TUNES, HOSTILE, fill, version_id
+from tests.unit.modellake.small_models import trained, weights, write_model
 
 APP = Path(__file__).parents[3] / "dashboard" / "app.py"
 
@@ -192,6 +194,38 @@ def test_an_empty_lake_says_what_to_do(tmp_path, monkeypatch) -> None:
         open_lake().close()
     finally:
         st.cache_resource.clear()
+
+
+def test_a_hidden_parent_and_what_is_open_are_explained(tmp_path, monkeypatch) -> None:
+    base = weights(1, layers=3, width=48)
+    for seed, name in ((1, "zoo/one"), (2, "zoo/two")):
+        write_model(tmp_path / "lake" / name, trained(base, seed))
+    write_model(tmp_path / "lake/solo/alone", weights(9, layers=3, width=48))
+    with Lake(tmp_path / "data") as lake:
+        lake.ingest([tmp_path / "lake"], isolated=False)
+        lake.infer()
+        (hidden,) = (node for node in lake.whole_lineage().nodes if node.implied)
+    monkeypatch.setenv("MODELLAKE_DIRECTORY", str(tmp_path / "data"))
+    monkeypatch.delenv("MODELLAKE_STORE", raising=False)
+    from dashboard.session import open_lake
+
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    try:
+        app = page()
+        assert any(button.key == f"root {hidden.id}" for button in app.button)
+        app = page(model=hidden.id)
+        assert drawing(app).keys() == {"hidden parent", "one", "two"}
+        assert "the weights of its children imply it" in texts(data(app, "evidence_panel"))
+        (edge, _) = data(app, "lineage_graph")["edges"]
+        said = " ".join(texts(data(page(model=hidden.id, at=edge["id"]), "evidence_panel")).split())
+        assert "What would change this The missing version itself" in said
+        assert re.search(r"neither this version nor zoo/(one|two) was made from the other", said)
+        assert "No kin; none of the 2 others" in texts(data(page(model="solo/alone"), "evidence_panel"))
+        open_lake().close()
+    finally:
+        st.cache_resource.clear()
+        st.cache_data.clear()
 
 
 def test_a_store_that_does_not_answer_is_one_line(monkeypatch) -> None:
