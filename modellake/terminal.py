@@ -205,7 +205,7 @@ def show_explanation(explanation: Explanation, *, as_json: bool) -> None:
         _json(asdict(explanation))
         return
     for line in explanation.lines():
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(escaped(line) + "\n")
 
 
 def show_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
