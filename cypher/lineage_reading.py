@@ -114,6 +114,11 @@ def read_edit(store: Store, edit_id: str) -> EditDetail:
     )
 
 
+def read_versions(store: Store, versions: Collection[str]) -> tuple[LineageNode, ...]:
+    """The versions with these ids; unknown ones are left out."""
+    return _nodes(store.query("versions", versions=sorted(versions)))
+
+
 def find_versions(store: Store, text: str, limit: int) -> tuple[LineageNode, ...]:
     """Versions by a part of their name, id or model, best match first."""
     order = [str(row["version"]) for row in store.query("find", text=text, limit=limit)]

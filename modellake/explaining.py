@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from graph_schema.derivation import Derivation, Observation
+from graph_schema.errors import NameConflictError, UnknownNameError
 from graph_schema.identity import IMPLIED_PREFIX, clean_name
 from graph_schema.labels import Basis, VersionKind
 from graph_schema.lineage_graph import EditDetail, LineageGraph
@@ -220,9 +221,10 @@ class _Explaining:
     def _name(self, version: str) -> str:
         """What people call a version, given its id or the beginning of it."""
         if version not in self.names:
-            known = [node for node in self.lake.find(version, limit=5) if node.id.startswith(version)]
-            missing = MISSING if version.startswith(IMPLIED_PREFIX) else version[:12]
-            self.names[version] = clean_name(known[0].name) if len(known) == 1 else missing
+            try:
+                self.names[version] = clean_name(self.lake.resolve(version).name)
+            except (UnknownNameError, NameConflictError):
+                self.names[version] = MISSING if version.startswith(IMPLIED_PREFIX) else version[:12]
         return self.names[version]
 
     def _named(self, text: str) -> str:

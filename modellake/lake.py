@@ -9,7 +9,7 @@ from threading import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from cypher.lineage_reading import find_versions, read_edit, read_lineage, read_whole_lineage
+from cypher.lineage_reading import find_versions, read_edit, read_lineage, read_versions, read_whole_lineage
 from cypher.store import Backend, Store, Table
 from graph_schema.errors import NameConflictError, UnknownNameError
 from graph_schema.labels import Basis, Relation
@@ -143,8 +143,11 @@ class Lake:
         NameConflictError
             If several versions have.
         """
+        held_by_id = read_versions(self._store, [name])
+        if held_by_id:
+            return held_by_id[0]
         found = self.find(name, limit=50)
-        exact = [node for node in found if name in (node.id, node.name)]
+        exact = [node for node in found if node.name == name]
         held = [node for node in found if name in node.models]
         # The name of a hidden parent is a phrase that ends with one of its children's names.
         real = [node for node in found if not node.implied]

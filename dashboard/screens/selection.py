@@ -36,10 +36,9 @@ def show_selection(
         return
     node = _node(graph)
     beside, names, finding = _parents(lake, node.id, names)
+    origin = None if any(item.basis is Basis.INFERRED for item in beside) else lake.explain(node.id)
     with st.container(key="evidence"):
-        panel(
-            node_panel(node, around.get(node.id), beside, names, finding, lake.explain(node.id)), key="evidence_panel"
-        )
+        panel(node_panel(node, around.get(node.id), beside, names, finding, origin), key="evidence_panel")
     _actions(node, view, around[node.id])
     _edges(shown, node, names)
 

@@ -93,7 +93,8 @@ def test_a_reader_searches_expands_reads_the_evidence_and_asks_in_cypher(address
     result.click()
     eventually(browser, lambda: {"base", "chat", "giant", "12 fine-tuned"} <= titles(browser), "one hop each way")
     assert "chat-q4" not in titles(browser)
-    assert f"model={version_id('org/base')}" in browser.current_url
+    # The address is written when all of the page has been.
+    eventually(browser, lambda: f"model={version_id('org/base')}" in browser.current_url, "the permalink")
 
     before = places(browser)
     chat = f".lv-node[data-id='node:{version_id('org/chat')}']"

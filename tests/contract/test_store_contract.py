@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cypher.dataset_reading import list_datasets, read_dataset_detail
 from cypher.library import load_query, query_names
-from cypher.lineage_reading import find_versions, read_edit, read_lineage, read_whole_lineage
+from cypher.lineage_reading import find_versions, read_edit, read_lineage, read_versions, read_whole_lineage
 from cypher.migrations import migrate
 from cypher.store import Store
 from graph_schema.derivation import Derivation, Observation, Parent
@@ -513,3 +513,10 @@ def test_finding_versions(store):
     assert [node.id for node in find_versions(store, "org/oth", 10)] == ["gpt"]
     assert find_versions(store, "absent", 10) == ()
     assert len(find_versions(store, "", 10)) == 4
+
+
+def test_what_is_in_the_lake_is_found_before_what_is_implied(store):
+    hidden = Version(id="ghost: implied:1", name="hidden parent of a/gpt and z/gpt", kind=VersionKind.GHOST)
+    store.write(Rows.of([hidden, version("z/gpt")], []))
+    assert [node.id for node in find_versions(store, "gpt", 10)] == ["z/gpt", hidden.id]
+    assert [node.id for node in read_versions(store, ["z/gpt", "nowhere"])] == ["z/gpt"]
