@@ -1,9 +1,9 @@
 """Lineage after laundering: `python -m benchmarks.laundered LAKE...`.
 
-Every model of a lake is permuted, or permuted and rescaled, each by draws of its own, in memory; the lake is scored before
-and after. A laundered copy and its source count as one there, since nothing can tell them apart once both are laundered.
-Then pairs of independent models of one configuration are tried as if one were a laundered copy of the other, as hard as
-the matching will: none may be claimed.
+Every model of a lake is permuted, or permuted and rescaled, each by draws of its own, in memory; the lake is scored
+before and after. A laundered copy and its source count as one there, since nothing can tell them apart once both are
+laundered. Then pairs of independent models of one configuration are tried as if one were a laundered copy of the other,
+as hard as the matching will: none may be claimed. Llamas are also tried as if one were rotated.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from lineage.inference import infer
 from lineage.symmetry.aligning import aligned
 from lineage.symmetry.frame import LOG10_P
 from lineage.symmetry.mapped import network_of
+from lineage.symmetry.rotation import turn_between
 
 _DTYPES = {
     "F64": torch.float64,
@@ -130,7 +131,7 @@ def scored(named: dict[str, Fingerprint], truth: Truth) -> Score:
 
 
 def without_laundering(truth: Truth) -> Truth:
-    """The truth with every laundered copy a duplicate of its source: once all is laundered, nothing tells them apart."""
+    """The truth with every laundered copy a duplicate of its source: once all is laundered, they are alike."""
     groups = [set(group) for group in truth.duplicates]
     for edge in truth.edges:
         if edge.relation is Relation.REPARAMETRIZED_FROM:
@@ -152,7 +153,9 @@ def without_laundering(truth: Truth) -> Truth:
     )
 
 
-def strangers(truth: Truth, named: Mapping[str, Fingerprint], most: int) -> Iterable[tuple[Fingerprint, Fingerprint, bool]]:
+def strangers(
+    truth: Truth, named: Mapping[str, Fingerprint], most: int
+) -> Iterable[tuple[Fingerprint, Fingerprint, bool]]:
     """Pairs from different families, and whether the two started from the same random weights."""
     family = {name: entry for entry in truth.families for name in entry.members if name in named}
     pairs = [(one, two) for one, two in combinations(sorted(family), 2) if family[one].root != family[two].root]
@@ -191,7 +194,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     total[2 * place] += share.right
                     total[2 * place + 1] += share.total
         for one, two, same_start in strangers(truth, named, chosen.pairs):
-            found = aligned(network_of(one), network_of(two)).log10_p
+            mine, theirs = network_of(one), network_of(two)
+            turn = turn_between(mine, theirs)
+            found = min(aligned(mine, theirs).log10_p, 0.0 if turn is None else turn.log10_p)
             if same_start:
                 cousins, kin = cousins + 1, kin + (found <= LOG10_P)
             else:
@@ -205,7 +210,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _columns(found: Score) -> Iterable[str]:
     none = Share(right=0, total=0)
-    shares = (found.parents, found.parents_by_relation.get(Relation.FINE_TUNED_FROM, none), found.edge_types, found.roots)
+    shares = (
+        found.parents,
+        found.parents_by_relation.get(Relation.FINE_TUNED_FROM, none),
+        found.edge_types,
+        found.roots,
+    )
     yield from (f"{share.right}/{share.total}" for share in shares)
     precision, recall = found.merge_precision, found.merge_recall
     yield f"{precision.right}/{precision.total} {recall.right}/{recall.total}"

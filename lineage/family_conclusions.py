@@ -18,9 +18,12 @@ from lineage.hidden_parents import PROBABILITY, HiddenParent
 from lineage.relatedness import kinship
 from lineage.symmetry.copies import DistinctMembers
 from lineage.symmetry.frame import common_frame
+from lineage.symmetry.weights import WeightSource
 
 
-def family_conclusions(family: Sequence[Fingerprint], calibration: Calibration) -> Conclusions:
+def family_conclusions(
+    family: Sequence[Fingerprint], calibration: Calibration, weights: WeightSource | None = None
+) -> Conclusions:
     """What the weights of a family say about its lineage.
 
     Parameters
@@ -28,8 +31,10 @@ def family_conclusions(family: Sequence[Fingerprint], calibration: Calibration) 
     family : sequence of Fingerprint
         At least two related versions; the result does not depend on their order.
     calibration : Calibration
+    weights : WeightSource, optional
+        Where large tensors of versions that look laundered may be read again.
     """
-    frame = common_frame(family, kinship(family).correlation.astype(np.float64))
+    frame = common_frame(family, kinship(family).correlation.astype(np.float64), weights)
     distinct = DistinctMembers.of(frame)
     derivations: list[Derivation] = []
     doubts: dict[str, str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +21,7 @@ from lineage.family_conclusions import family_conclusions
 from lineage.memory import Memory, family_key
 from lineage.relatedness import families
 from lineage.symmetry.frame import turned_kin
+from lineage.symmetry.weights import WeightSource
 from lineage.threads import processors, single_threaded
 
 LEAST_CONFIDENCE = 0.5
@@ -58,6 +60,7 @@ def infer(
     least_confidence: float = LEAST_CONFIDENCE,
     memory: Memory | None = None,
     progress: Callable[[int, int], None] | None = None,
+    weights: WeightSource | None = None,
 ) -> Inference:
     """Infer the lineage of a lake from its fingerprints.
 
@@ -75,6 +78,8 @@ def infer(
         again (kinship of pairs, conclusions about families whose members have not changed).
     progress : callable, optional
         Called with the number of families done and their total.
+    weights : WeightSource, optional
+        Where large tensors of versions that look laundered may be read again; fingerprints hold but samples of them.
 
     Raises
     ------
@@ -96,13 +101,15 @@ def infer(
     adapters = [item for item in ordered if item.kind == VersionKind.ADAPTER]
     fitted = calibration or default_calibration()
     remembered = memory or Memory()
+    opened = weights is not None
+    conclude = partial(family_conclusions, weights=weights)
     with single_threaded():
         groups = _across_turns(members, remembered.related(members)) if members else []
         found: list[Conclusions] = []
         kin = [[members[position] for position in group] for group in groups if len(group) > 1]
         alone = len(groups) - len(kin)
         with ThreadPoolExecutor(processors(), thread_name_prefix="families") as pool:
-            work = [pool.submit(remembered.conclusions, family, fitted, family_conclusions) for family in kin]
+            work = [pool.submit(remembered.conclusions, family, fitted, conclude, opened=opened) for family in kin]
             try:
                 for done, future in enumerate(work):
                     if progress is not None:
@@ -114,7 +121,7 @@ def infer(
         found.append(adapter_conclusions(adapters, [[members[place] for place in group] for group in groups], found))
     if progress is not None:
         progress(len(groups), len(groups))
-    remembered.forget(family_key(family, fitted) for family in kin)
+    remembered.forget(family_key(family, fitted, opened=opened) for family in kin)
     sure, unsure = _split(found, least_confidence)
     named = {parent.id for item in sure for parent in item.parents}
     return Inference(

@@ -66,9 +66,11 @@ class Memory:
         self.groups = tuple(tuple(members[position].version for position in group) for group in found)
         return found
 
-    def conclusions(self, family: Sequence[Fingerprint], calibration: Calibration, conclude: Conclude) -> Conclusions:
-        """What is known of a family, worked out now if it was not before."""
-        key = family_key(family, calibration)
+    def conclusions(
+        self, family: Sequence[Fingerprint], calibration: Calibration, conclude: Conclude, *, opened: bool = False
+    ) -> Conclusions:
+        """What is known of a family, worked out now if it was not before; `opened`: with weights at hand."""
+        key = family_key(family, calibration, opened=opened)
         if key not in self.families:
             self.families[key] = conclude(family, calibration)
         return self.families[key]
@@ -79,7 +81,9 @@ class Memory:
         self.families = {key: found for key, found in self.families.items() if key in wanted}
 
 
-def family_key(family: Sequence[Fingerprint], calibration: Calibration) -> str:
+def family_key(family: Sequence[Fingerprint], calibration: Calibration, *, opened: bool = False) -> str:
     """What the conclusions about a family depend on, as a digest."""
-    text = "\0".join([METHOD, repr(calibration), *sorted(f"{item.version} {item.format}" for item in family)])
+    text = "\0".join(
+        [METHOD, repr(calibration), str(opened), *sorted(f"{item.version} {item.format}" for item in family)]
+    )
     return blake2b(text.encode(), digest_size=20).hexdigest()

@@ -110,12 +110,25 @@ def ingest(
 @main.command()
 @click.option("--weights-only", is_flag=True, help="Leave the claims of cards and configs alone.")
 @click.option("--least-confidence", type=click.FloatRange(0, 1), help="Say nothing less sure than this [default: 0.5].")
+@click.option(
+    "--weights-in",
+    "weights_in",
+    multiple=True,
+    metavar="LAKE",
+    type=click.Path(path_type=Path, exists=True),
+    help="Where the models still lie: large ones that look as if their units were renumbered are read again.",
+)
 @click.option("--explain", metavar="CHILD", help="Say why one version has its parents, or none, instead of inferring.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable summary on stdout.")
 @click.pass_context
 @_reporting
 def infer(
-    context: click.Context, weights_only: bool, least_confidence: float | None, explain: str | None, as_json: bool
+    context: click.Context,
+    weights_only: bool,
+    least_confidence: float | None,
+    weights_in: tuple[Path, ...],
+    explain: str | None,
+    as_json: bool,
 ) -> None:
     """Infer who descends from whom, from the weights, and hold the claims against it."""
     lake = _lake(context)
@@ -126,7 +139,9 @@ def infer(
         return
     from modellake.terminal import infer_with_progress, show_inference
 
-    summary = infer_with_progress(lake, weights_only=weights_only, least_confidence=least_confidence)
+    summary = infer_with_progress(
+        lake, weights_only=weights_only, least_confidence=least_confidence, weights_in=weights_in
+    )
     show_inference(lake, summary, as_json=as_json)
 
 

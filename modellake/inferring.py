@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cypher.store import Store
 from graph_schema.errors import ModelLakeError, PathNotFoundError
@@ -13,7 +14,9 @@ from graph_schema.graph import Rows
 from graph_schema.identity import IMPLIED_PREFIX, clean_name
 from graph_schema.labels import VersionKind
 from graph_schema.records import Version
+from ingest.discovery import discover
 from ingest.fingerprint.file import read_fingerprint
+from ingest.model_source import ModelSource
 from lineage.conclusions import ImpliedParent
 from lineage.inference import LEAST_CONFIDENCE, Inference, infer
 from modellake.comparability import nothing_to_compare
@@ -23,6 +26,7 @@ from modellake.last_inference import keep
 from modellake.remembering import recall, remember
 from modellake.resolution import resolve_ghosts
 from modellake.settings import Settings
+from modellake.stored_weights import StoredWeights
 
 EVERY = 1_000_000
 """Versions or edges read at most; the embedded engine cannot sort under a larger limit."""
@@ -56,6 +60,7 @@ def infer_lineage(
     weights_only: bool = False,
     least_confidence: float | None = None,
     progress: Callable[[int, int], None] | None = None,
+    weights_in: Sequence[Path] = (),
 ) -> InferSummary:
     """Infer the lineage of all versions in the store, in place of what was inferred before.
 
@@ -69,6 +74,8 @@ def infer_lineage(
         Edges less sure than this become abstentions.
     progress : callable, optional
         Called with the number of families done and their total.
+    weights_in : sequence of Path
+        Lakes whose models may be read again, where a large model looks as if its units had been renumbered.
 
     Returns
     -------
@@ -81,7 +88,8 @@ def infer_lineage(
     fingerprints, problems, names = _fingerprints(store, settings)
     least = LEAST_CONFIDENCE if least_confidence is None else least_confidence
     memory = recall(settings.memory)
-    found = infer(fingerprints, least_confidence=least, memory=memory, progress=progress)
+    weights = StoredWeights.of(store, _models(weights_in)) if weights_in else None
+    found = infer(fingerprints, least_confidence=least, memory=memory, progress=progress, weights=weights)
     remember(settings.memory, memory)
     rows = Rows()
     for parent in found.implied:
@@ -110,6 +118,10 @@ def _implied(parent: ImpliedParent, names: Mapping[str, str]) -> Version:
     children = sorted(names.get(child, child[:12]) for child in parent.children)
     few = " and ".join(children[:2]) + (f" and {len(children) - 2} more" if len(children) > 2 else "")
     return Version(id=parent.id, name=clean_name(f"hidden parent of {few}"), kind=VersionKind.GHOST)
+
+
+def _models(lakes: Sequence[Path]) -> Iterable[ModelSource]:
+    return (source for source in discover(lakes) if isinstance(source, ModelSource))
 
 
 def _fingerprints(store: Store, settings: Settings) -> tuple[list[Fingerprint], list[Problem], dict[str, str]]:

@@ -117,6 +117,7 @@ class Lake:
         weights_only: bool = False,
         least_confidence: float | None = None,
         progress: Callable[[int, int], None] | None = None,
+        weights_in: Sequence[Path] = (),
     ) -> InferSummary:
         """Infer the lineage of everything in the store, see `modellake.inferring.infer_lineage`."""
         from modellake.inferring import infer_lineage
@@ -127,6 +128,7 @@ class Lake:
             weights_only=weights_only,
             least_confidence=least_confidence,
             progress=progress,
+            weights_in=weights_in,
         )
 
     def find(self, text: str, *, limit: int = 20) -> tuple[LineageNode, ...]:

@@ -95,7 +95,9 @@ def _events(arrival: Arrival) -> Iterator[dict[str, Any]]:
         yield {"event": "problem", **problem}
 
 
-def infer_with_progress(lake: Lake, *, weights_only: bool, least_confidence: float | None) -> InferSummary:
+def infer_with_progress(
+    lake: Lake, *, weights_only: bool, least_confidence: float | None, weights_in: Sequence[Path] = ()
+) -> InferSummary:
     """Infer under a bar of families."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with _bar(*columns) as bar:
@@ -104,6 +106,7 @@ def infer_with_progress(lake: Lake, *, weights_only: bool, least_confidence: flo
             weights_only=weights_only,
             least_confidence=least_confidence,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
+            weights_in=weights_in,
         )
 
 

@@ -66,22 +66,24 @@ class Alignment:
             words.append("rescaled")
         return tuple(words)
 
-    def apply(self, matrices: Matrices, shapes: Mapping[str, Shape], lengths: Mapping[str, Shape]) -> dict[str, Array]:
-        """The tensors that change, mapped into the reference's frame.
+    def fitting(self, shapes: Mapping[str, Shape], aligned_shapes: Mapping[str, Shape]) -> tuple[UnitMap, ...]:
+        """The maps that fit another version in the same frame as the one that was aligned.
 
         Parameters
         ----------
-        matrices, shapes : mappings by role
-            Of a version in the same frame as the one that was aligned.
-        lengths : mapping of role to shape
-            Of the one that was aligned; what has another shape is left alone, with all that is coupled to it.
+        shapes, aligned_shapes : mappings of role to shape
+            Of the other, and of the one that was aligned; what has another shape is left alone, with all that is
+            coupled to it.
         """
-        mapped = dict(matrices)
-        for item in self.maps:
-            roles = {slot.role for slot in item.coupling.slots}
-            if all(role in matrices and shapes[role] == lengths[role] for role in roles):
-                item.apply(mapped)
-        return {role: matrix for role, matrix in mapped.items() if matrix is not matrices[role]}
+        return tuple(item for item in self.maps if all(shapes.get(role) == aligned_shapes[role] for role in item.roles))
+
+
+def mapped_matrices(matrices: Matrices, maps: Sequence[UnitMap]) -> dict[str, Array]:
+    """All matrices, with those that the maps change in the reference's frame."""
+    found = dict(matrices)
+    for item in maps:
+        item.apply(found)
+    return found
 
 
 def aligned(reference: Network, version: Network, others: Sequence[Network] = ()) -> Alignment:
@@ -102,7 +104,7 @@ def aligned(reference: Network, version: Network, others: Sequence[Network] = ()
     """
     inner = inner_axes(reference)
     shapes = (reference.shapes, version.shapes)
-    shared = dict((two.slots, one) for one, two in shared_couplings(reference, version))
+    shared = {two.slots: one for one, two in shared_couplings(reference, version)}
     stand_ins, test = _StandIns(reference, others), HeldOutTest(shapes=shapes, inner=inner)
     maps, apart, energy = list[UnitMap](), 0.0, 0.0
     for group in _by_layer(version.symmetries.all):
@@ -205,5 +207,3 @@ def inner_axes(network: Network) -> Collection[tuple[str, int]]:
     """Axes that some coupling of a network permutes: they lie on no residual stream."""
     permuted = (item for item in network.symmetries.couplings if item.permutable)
     return frozenset((slot.role, slot.axis) for item in permuted for slot in item.slots)
-
-

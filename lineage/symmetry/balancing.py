@@ -29,7 +29,7 @@ def balancing(network: Network) -> list[UnitMap]:
 
 
 def gauging(reference: Network, network: Network) -> list[UnitMap]:
-    """Maps that put a network, aligned with a reference, on the slice through it (`lineage.symmetry.matching.gauge`)."""
+    """Maps that put a network, aligned with a reference, on the slice through it (`matching.gauge`)."""
     by_slots = {item.slots: item for item in reference.symmetries.all}
     mine = folded(reference.matrices, reference.symmetries)
     theirs = folded(network.matrices, network.symmetries)

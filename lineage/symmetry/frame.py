@@ -8,15 +8,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from graph_schema.errors import ModelLakeError
 from graph_schema.fingerprint import Fingerprint
-from lineage.symmetry.aligning import Alignment, Network, aligned
+from lineage.symmetry.aligning import Alignment, Network, aligned, mapped_matrices
 from lineage.symmetry.balancing import balancing, gauging, unrest
 from lineage.symmetry.mapped import Ledger, network_of, symmetries_rotate
 from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.rotation import Turn, embedding_likeness, turn_between
 from lineage.symmetry.screening import frames
-from lineage.symmetry.tightening import mixture, witnessed
+from lineage.symmetry.tightening import LEAST_WEIGHT, mixture
 from lineage.symmetry.units import Array
+from lineage.symmetry.weights import StoredMatrices, WeightSource
 
 LOG10_P = -12.0
 """A version is taken for laundered from this p-value on. Only suspects are tested, so that a million models make some
@@ -30,7 +32,6 @@ FOLDED = 1.0
 """Unrest of a version whose norms were folded into the maps behind them: no training leaves that."""
 
 NEAREST = 5
-WITNESS = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,9 @@ class CommonFrame:
     laundered: Mapping[str, Laundering]
 
 
-def common_frame(fingerprints: Sequence[Fingerprint], correlation: NDArray[np.float64]) -> CommonFrame:
+def common_frame(
+    fingerprints: Sequence[Fingerprint], correlation: NDArray[np.float64], weights: WeightSource | None = None
+) -> CommonFrame:
     """Map the laundered members of a family into the frame of the others.
 
     Parameters
@@ -91,13 +94,15 @@ def common_frame(fingerprints: Sequence[Fingerprint], correlation: NDArray[np.fl
         Sorted by id, which makes the outcome independent of their order.
     correlation : (n, n) array
         Mean correlation of the members, from `lineage.relatedness.kinship`.
+    weights : WeightSource, optional
+        Where the tensors are read of which a fingerprint holds but a sample; without it, they are left as they are.
 
     Notes
     -----
-    The frame with the most members is the reference; of equal ones one that lacks no layers, with the nearest centre. The centres of the
-    others are aligned one by one, the one nearest to what is in the frame already first, with the member it is
-    nearest to; what makes a centre fit holds for its whole frame. A frame that fails the test stays as it is.
-    Where no two members share a frame, and scales were undone, no member has a scale to be trusted: then all are
+    The frame with the most members is the reference; of equal ones one that lacks no layers, with the nearest centre.
+    The centres of the others are aligned one by one, the one nearest to what is in the frame already first, with the
+    member it is nearest to; what makes a centre fit holds for its whole frame. A frame that fails the test stays as it
+    is. Where no two members share a frame, and scales were undone, no member has a scale to be trusted: then all are
     brought into balance.
     """
     groups = frames(fingerprints, correlation)
@@ -105,10 +110,8 @@ def common_frame(fingerprints: Sequence[Fingerprint], correlation: NDArray[np.fl
         return CommonFrame(members=tuple(fingerprints), frames=(0,) * len(fingerprints), laundered={})
     coupled = [len(network_of(fingerprints[group[0]]).symmetries.couplings) for group in groups]
     usual = int(np.median(coupled))
-    first = max(
-        range(len(groups)), key=lambda place: (len(groups[place]), min(coupled[place], usual), -place)
-    )
-    family = _Family(fingerprints, groups, first, correlation)
+    first = max(range(len(groups)), key=lambda place: (len(groups[place]), min(coupled[place], usual), -place))
+    family = _Family(fingerprints, groups, first, correlation, weights)
     while family.waiting:
         family.place_next()
     if len(groups) > 2 and len(groups[first]) == 1:
@@ -148,31 +151,39 @@ def turned_kin(fingerprints: Sequence[Fingerprint], groups: Sequence[Sequence[in
 class _Member:
     fingerprint: Fingerprint
     network: Network
+    moved: set[str] = field(default_factory=set)
     rescaled: set[str] = field(default_factory=set)
+
+    @property
+    def stored(self) -> bool:
+        """Whether some of its tensors are read from files."""
+        return isinstance(self.network.matrices, StoredMatrices)
 
     def turned(self, turn: Turn, reference: Network) -> None:
         before = self.network.matrices
         self.network = turn.apply(reference, self.network)
-        self.rescaled.update(role for role, matrix in self.network.matrices.items() if matrix is not before[role])
+        changed = {role for role, matrix in self.network.matrices.items() if matrix is not before[role]}
+        self.moved |= changed
+        self.rescaled |= changed
 
     def mapped(self, maps: Sequence[UnitMap], lengths: Mapping[str, tuple[int, ...]]) -> None:
-        alignment = Alignment(maps=tuple(maps), log10_p=0.0, residual=0.0)
-        changed = alignment.apply(self.network.matrices, self.network.shapes, lengths)
-        self.network = replace(self.network, matrices={**self.network.matrices, **changed})
-        for item in maps:
+        matrices, shapes = self.network.matrices, self.network.shapes
+        fitting = Alignment(maps=tuple(maps), log10_p=0.0, residual=0.0).fitting(shapes, lengths)
+        after = matrices.after(fitting) if isinstance(matrices, StoredMatrices) else mapped_matrices(matrices, fitting)
+        self.network = replace(self.network, matrices=after)
+        for item in fitting:
+            self.moved.update(item.roles)
             if item.scale is not None:
                 self.rescaled.update(slot.role for slot in item.coupling.slots if slot.power)
 
     def finished(self, ledger: Ledger) -> Fingerprint:
-        whole = {tensor.role: tensor.block for tensor in self.fingerprint.tensors if tensor.whole and tensor.size}
-        tensors = []
-        for tensor in self.fingerprint.tensors:
-            mapped = self.network.matrices.get(tensor.role) if tensor.role in whole else None
-            if mapped is None or np.array_equal(mapped.reshape(tensor.block.shape), np.nan_to_num(tensor.block)):
-                tensors.append(tensor)
-            else:
-                tensors.append(ledger.entered(tensor, mapped, rescaled=tensor.role in self.rescaled))
-        found = replace(self.fingerprint, tensors=tuple(tensors))
+        tensors = tuple(
+            ledger.entered(tensor, self.network.matrices[tensor.role], rescaled=tensor.role in self.rescaled)
+            if tensor.role in self.moved and tensor.block.size
+            else tensor
+            for tensor in self.fingerprint.tensors
+        )
+        found = replace(self.fingerprint, tensors=tensors) if self.moved else self.fingerprint
         ledger.add(found)
         return found
 
@@ -186,8 +197,9 @@ class _Family:
         groups: Sequence[Sequence[int]],
         first: int,
         correlation: NDArray[np.float64],
+        weights: WeightSource | None,
     ) -> None:
-        self._members = [_Member(item, network_of(item)) for item in fingerprints]
+        self._members = [_Member(item, network_of(item, weights)) for item in fingerprints]
         self._correlation = correlation
         self._inside = list(groups[first])
         self._order = list(groups[first])
@@ -204,7 +216,11 @@ class _Family:
         nearness = [float(self._correlation[group[0], self._inside].max()) for group in self.waiting]
         group = self.waiting.pop(int(np.argmax(np.round(nearness, 9))))
         self._order += group
-        found = self._placed(group[0])
+        try:
+            found = self._placed(group[0])
+        except ModelLakeError:
+            # Weights that cannot be read again confirm nothing.
+            found = None
         if found is None:
             return
         anchor, alignment, turn = found
@@ -268,7 +284,9 @@ class _Family:
         return None
 
     def _nearest(self, version: Network, alignment: Alignment, anchor: int) -> int:
-        mapped = {**version.matrices, **alignment.apply(version.matrices, version.shapes, version.shapes)}
+        if isinstance(version.matrices, StoredMatrices):
+            return anchor
+        mapped = mapped_matrices(version.matrices, alignment.maps)
         distances = {item: _distance(self._members[item].network.matrices, mapped) for item in self._inside}
         return min(self._inside, key=lambda item: (distances[item], item != anchor, item))
 
@@ -285,6 +303,8 @@ class _Family:
         """Bring the reference into balance, everything else with it, and all to the slice through it."""
         if not any("rescaled" in item.how for item in self.laundered.values()):
             return
+        if any(member.stored for member in self._members):
+            return
         lengths = self._members[reference].network.shapes
         maps = balancing(self._members[reference].network)
         for member in (reference, *self._touched):
@@ -295,18 +315,16 @@ class _Family:
 
     def tighten(self) -> None:
         """Make the scales of rescaled members exact where a relative pins them down."""
+        if any(member.stored for member in self._members):
+            return
         loose = [item for item in self._touched if self._members[item].rescaled]
         if not loose:
             return
-        for place, member in enumerate(loose if WITNESS else ()):
-            settled = [item for item in self._inside if item not in loose[place:]]
-            for source in sorted(settled, key=lambda item: (self._apart(item, member), item))[:NEAREST]:
-                self._scaled(member, witnessed(self._members[source].network, self._members[member].network))
         # Members whose scales are right beside one another are one body; those that were never rescaled are the first.
-        bodies = {item: 0 for item in self._inside} | {item: place + 1 for place, item in enumerate(loose)}
+        bodies = dict.fromkeys(self._inside, 0) | {item: place + 1 for place, item in enumerate(loose)}
         for member in loose:
-            near = sorted((item for item in self._inside if item != member), key=lambda item: (self._apart(item, member), item))
-            taken = [member, *near[:NEAREST]]
+            near = sorted((self._apart(item, member), item) for item in self._inside if item != member)
+            taken = [member, *(item for _, item in near[:NEAREST])]
             if len(taken) < 3:
                 continue
             found = mixture([self._members[item].network for item in taken], [bodies[item] for item in taken])
@@ -317,7 +335,8 @@ class _Family:
                 if body:
                     for item in [item for item in bodies if bodies[item] == body]:
                         self._scaled(item, maps)
-            joined = {bodies[item] for item, weight in zip(taken, (1.0, *found.weights), strict=True) if abs(weight) > 0.01}
+            weights = zip(taken, (1.0, *found.weights), strict=True)
+            joined = {bodies[item] for item, weight in weights if abs(weight) > LEAST_WEIGHT}
             for item in bodies:
                 if bodies[item] in joined:
                     bodies[item] = min(joined)
@@ -333,14 +352,7 @@ class _Family:
         """All members as fingerprints, in their first order."""
         ledger = Ledger()
         found = {member: self._members[member].finished(ledger) for member in self._order}
-        return tuple(
-            found[place] if self._changed(place, found[place]) else self._members[place].fingerprint
-            for place in range(len(self._members))
-        )
-
-    def _changed(self, place: int, found: Fingerprint) -> bool:
-        before = self._members[place].fingerprint.tensors
-        return any(one is not two for one, two in zip(before, found.tensors, strict=True))
+        return tuple(found[place] for place in range(len(self._members)))
 
 
 def _distance(one: Mapping[str, Array], two: Mapping[str, Array]) -> float:

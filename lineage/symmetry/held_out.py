@@ -3,13 +3,13 @@
 The channels of the residual stream have no order that independent trainings could share: a network and the same network
 with its channels renumbered throughout are equally likely outcomes of training from a random start. So the channels are
 halved. Units are matched (and their signs told) on one half, as hard as one likes; on the other half each channel is a
-vector over all the units so matched. Under the null the numbering of the held-out channels of one version is a uniformly
-random permutation, whatever the matching was. Let f(c) be the channel of the version that is most like channel c of the
+vector over all the units so matched. Under the null the numbering of the held-out channels of one version is a random
+permutation, whatever the matching was. Let f(c) be the channel of the version that is most like channel c of the
 reference. For one stream, the number K of channels with f(c) = c satisfies E[binom(K, k)] <= 1 / k!, so that
 P(K >= k) <= 1 / k!; for s streams that are renumbered apart, P(K >= k) <= s^k / k!. No distribution is assumed, no
 parameter fitted. Both halves are tested and the better one counts twice.
 
-The test is for the permutation of units what Hoeffding's statistic in `lineage.relatedness` is for units in their places.
+It is to permuted units what Hoeffding's statistic in `lineage.relatedness` is to units in their places.
 Zhu et al. 2025, "Independence tests for language models", derive exact p-values from the same exchangeability.
 """
 

@@ -19,33 +19,41 @@ from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 from lineage.symmetry.aligning import Network
 from lineage.symmetry.couplings import Coupling, Symmetries, symmetries_of
 from lineage.symmetry.units import Array
+from lineage.symmetry.weights import StoredMatrices, WeightSource
 
 _ROUNDING = {"F64": 1e-11, "F32": 4e-6, "F16": 3e-3, "BF16": 8e-3}
 """Relative errors that a few roundings may leave, by dtype."""
 
+_NORMS = 1e-5
 _LEVEL_BITS = 16
 _LOOKED_AT = 64
 
 
-def network_of(fingerprint: Fingerprint) -> Network:
+def network_of(fingerprint: Fingerprint, weights: WeightSource | None = None) -> Network:
     """The tensors of a fingerprint that it holds whole, with the symmetries that touch none but these.
 
+    With `weights` that have the version, all its tensors, those that are not held whole being read on demand.
     Non-finite values are taken as zero.
     """
     shapes = {tensor.role: tensor.shape for tensor in fingerprint.tensors}
     known = symmetries_of(fingerprint.architecture, shapes)
-    whole = {tensor.role: tensor for tensor in fingerprint.tensors if tensor.whole and tensor.size}
-    symmetries = Symmetries(
-        couplings=tuple(item for item in known.couplings if _within(item, whole)),
-        norms=tuple(item for item in known.norms if _within(item, whole)),
-        rotation=known.rotation,
-    )
-    matrices = {
-        role: np.nan_to_num(tensor.block.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0).reshape(
+    whole = {
+        tensor.role: np.nan_to_num(tensor.block.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0).reshape(
             tensor.matrix_shape
         )
-        for role, tensor in whole.items()
+        for tensor in fingerprint.tensors
+        if tensor.whole and tensor.size
     }
+    matrices: Mapping[str, Array] = whole
+    if weights is not None and weights.has(fingerprint.version):
+        stored = {tensor.role: tensor for tensor in fingerprint.tensors if tensor.size and tensor.role not in whole}
+        if stored:
+            matrices = StoredMatrices(whole, stored, weights, fingerprint.version)
+    symmetries = Symmetries(
+        couplings=tuple(item for item in known.couplings if _within(item, matrices)),
+        norms=tuple(item for item in known.norms if _within(item, matrices)),
+        rotation=known.rotation,
+    )
     return Network(matrices=matrices, shapes=shapes, symmetries=symmetries)
 
 
@@ -57,8 +65,9 @@ def symmetries_rotate(fingerprint: Fingerprint) -> bool:
     return rotation is not None and bool(rotation.embeddings) and set(rotation.embeddings) <= whole
 
 
-def _within(coupling: Coupling, roles: Mapping[str, TensorFingerprint]) -> bool:
-    return all(slot.role in roles for slot in coupling.slots)
+def _within(coupling: Coupling, matrices: Mapping[str, Array]) -> bool:
+    held = set(matrices)
+    return all(slot.role in held for slot in coupling.slots)
 
 
 class Ledger:
@@ -69,9 +78,9 @@ class Ledger:
         self._contents: set[tuple[object, ...]] = set()
 
     def add(self, fingerprint: Fingerprint) -> None:
-        """Take in all whole tensors of a member."""
+        """Take in all tensors of a member."""
         for tensor in fingerprint.tensors:
-            if tensor.whole and tensor.size:
+            if tensor.block.size:
                 key = _key(tensor)
                 if (*key, tensor.content) not in self._contents:
                     self._contents.add((*key, tensor.content))
@@ -85,23 +94,27 @@ class Ledger:
         tensor : TensorFingerprint
             As it was before.
         matrix : (rows, columns) array
-            Its values after.
+            All its values after.
         rescaled : bool
             Whether the values themselves changed, and not only their places.
         """
-        block = matrix.reshape(tensor.block.shape).astype(tensor.block.dtype)
+        sample = matrix if tensor.whole else matrix[np.ix_(tensor.rows, tensor.columns)]
+        block = sample.reshape(tensor.block.shape).astype(tensor.block.dtype)
         tolerance = _ROUNDING.get(tensor.dtype, 0.0) if rescaled else 0.0
         known = self._known.get(_key(tensor), ())
+        size = float(np.linalg.norm(matrix)) if rescaled else tensor.l2
         for other in sorted(known, key=lambda item: (item.role != tensor.role, item.role, item.content)):
-            if _close(block, other.block, tolerance):
+            alike = abs(size - other.l2) <= _NORMS * other.l2 + tolerance * size
+            if alike and _close(block, other.block, tolerance):
                 return replace(other, name=tensor.name, role=tensor.role)
         digest = blake2b(block.tobytes(), digest_size=32, person=b"mapped").hexdigest()
         moved = replace(tensor, content=digest, block=block, sketch=np.zeros((0, 0), dtype=np.float32))
-        return _measured(moved) if rescaled else moved
+        return _measured(moved, matrix) if rescaled else moved
 
 
 def _key(tensor: TensorFingerprint) -> tuple[object, ...]:
-    return re.sub(r"\d+", "*", tensor.role), tensor.shape, tensor.dtype
+    kind = re.sub(r"\d+", "*", tensor.role)
+    return kind, tensor.shape, tensor.dtype, tensor.rows.tobytes(), tensor.columns.tobytes()
 
 
 def _close(one: NDArray[np.floating], two: NDArray[np.floating], tolerance: float) -> bool:
@@ -114,9 +127,9 @@ def _close(one: NDArray[np.floating], two: NDArray[np.floating], tolerance: floa
     return True
 
 
-def _measured(tensor: TensorFingerprint) -> TensorFingerprint:
-    """The statistics of a whole tensor whose values changed; bits and counts of non-finite values stay."""
-    values = tensor.block.astype(np.float64).ravel()
+def _measured(tensor: TensorFingerprint, matrix: Array) -> TensorFingerprint:
+    """The statistics of a tensor whose values changed; bits and counts of non-finite values stay."""
+    values = matrix.astype(np.float64).ravel()
     finite = values[np.isfinite(values)]
     if not finite.size:
         return tensor

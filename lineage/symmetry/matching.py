@@ -66,18 +66,29 @@ class UnitMap:
         """Whether there is nothing to do."""
         return self.scale is None and self.moved == 0
 
+    @property
+    def roles(self) -> frozenset[str]:
+        """The tensors that it changes."""
+        return frozenset(slot.role for slot in self.coupling.slots)
+
+    def mapped(self, role: str, matrix: Array) -> Array:
+        """One tensor of the version in the reference's frame."""
+        result = matrix.copy()
+        for slot in self.coupling.slots:
+            if slot.role != role:
+                continue
+            units = slice_of(result, slot, self.units)[self.order]
+            if self.scale is not None and slot.power:
+                units = units * (self.scale**slot.power)[:, None, None].astype(units.dtype)
+            turned = result if slot.axis == 0 else result.T
+            length = turned.shape[0] // slot.parts
+            turned[slot.part * length : (slot.part + 1) * length] = units.reshape(length, -1)
+        return result
+
     def apply(self, matrices: dict[str, Array]) -> None:
         """Map a version's matrices into the reference's frame, in place of those in the dictionary."""
-        for slot in self.coupling.slots:
-            matrix = matrices[slot.role].copy()
-            units = slice_of(matrix, slot, self.units)
-            mapped = units[self.order]
-            if self.scale is not None and slot.power:
-                mapped = mapped * (self.scale**slot.power)[:, None, None]
-            turned = matrix if slot.axis == 0 else matrix.T
-            length = turned.shape[0] // slot.parts
-            turned[slot.part * length : (slot.part + 1) * length] = mapped.reshape(length, -1)
-            matrices[slot.role] = matrix
+        for role in sorted(self.roles):
+            matrices[role] = self.mapped(role, matrices[role])
 
 
 def similarity(one: UnitVectors, two: UnitVectors, *, signed: bool) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""A residual stream that was turned: where norms only divide by a root mean square, any rotation leaves the function alone.
+"""A residual stream that was turned: where norms only divide by a root mean square, a rotation changes no function.
 
 With the scales of the norms folded into the maps behind them, W diag(g), a network and the same network with its stream
 turned by an orthogonal matrix compute the same (Ashkboos et al. 2024, "SliceGPT", arXiv 2401.15024). Tokens keep their
@@ -71,7 +71,7 @@ class Turn:
 
 
 def turn_between(reference: Network, version: Network) -> Turn | None:
-    """The rotation that brings a version's stream to a reference's, with the p-value of their kinship; None without any."""
+    """The rotation from a version's stream to a reference's, with the p-value of their kinship; None without any."""
     known = reference.symmetries.rotation
     if known is None or version.symmetries.rotation is None or len(known.embeddings) != 1:
         return None

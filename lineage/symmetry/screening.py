@@ -1,7 +1,8 @@
 """Which members of a family have their units in the same places: a cheap look before anything is aligned.
 
-Two members are of one frame if the coupled tensors agree unit by unit. Each unit of a thinned block is compared with the
-same unit of the frame's centre by the cosine between them; and no rescaling of units may explain most of the difference.
+Two members are of one frame if the coupled tensors agree unit by unit. Each unit of a thinned block is compared with
+the same unit of the frame's centre by the cosine between them; and no rescaling of units may explain most of the
+difference.
 A far relative may fail the look as well: then it is aligned in vain and stays as it is.
 """
 

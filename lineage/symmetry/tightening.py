@@ -1,9 +1,8 @@
-"""Scales that relatives pin down: what no training touched, and what is a mixture of others.
+"""Scales that relatives pin down: where one version is a mixture of others.
 
-A scale told from a relative is off by what training did along the unit itself, a few tenths of a per cent. Two things tell
-it to the last digit. A slice that training left alone is exactly proportional to its source. And a merge is an exact
-combination of its constituents once all their scales are right: the scales of all of them follow from the few weights of
-the combination, by linearised least squares, unit by unit, in turns with the weights.
+A scale told from a relative is off by what training did along the unit itself, a few tenths of a per cent. A merge
+tells better: it is an exact combination of its constituents once all their scales are right. So the scales of all of
+them follow from the few weights of the combination, by linearised least squares, unit by unit, in turns with these.
 """
 
 from __future__ import annotations
@@ -16,13 +15,12 @@ from numpy.typing import NDArray
 
 from lineage.symmetry.aligning import Network
 from lineage.symmetry.couplings import Coupling
-from lineage.symmetry.matching import UnitMap, alike
+from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.units import Array, slice_of
 
 EXACT = 1e-10
 """Relative energy that rounding may leave."""
 
-LEAST_FEATURES = 4
 PROMISING = 0.15
 CLOSED = 1e-3
 """Residuals of a combination, relative to the distance to its nearest member: worth a try, and found."""
@@ -33,33 +31,6 @@ FIRST_SWEEPS = 6
 SWEEPS = 24
 LOOSE = 0.02
 LEAST_OWN = 256
-
-
-def witnessed(source: Network, version: Network) -> list[UnitMap]:
-    """Maps that make every slice of a version equal to the source's which is exactly proportional to it."""
-    maps = []
-    current = dict(version.matrices)
-    for coupling in version.symmetries.all:
-        if not coupling.scalable or coupling not in source.symmetries.all:
-            continue
-        if not alike((coupling, coupling), (source.shapes, version.shapes)):
-            continue
-        units = coupling.candidates[-1]
-        scale, certain = np.ones(units), np.zeros(units, dtype=bool)
-        for slot in coupling.slots:
-            x = slice_of(source.matrices[slot.role], slot, units).reshape(units, -1)
-            if not slot.power or x.shape[1] < LEAST_FEATURES:
-                continue
-            y = slice_of(current[slot.role], slot, units).reshape(units, -1)
-            xx, xy, yy = (np.einsum("ij,ij->i", *pair) for pair in ((x, x), (x, y), (y, y)))
-            factor = np.where(xy > 0, xy, 1.0) / np.where(xy > 0, yy, 1.0)
-            exact = (xy > 0) & (xx - factor * xy <= EXACT * xx) & ~certain
-            scale = np.where(exact, factor ** (1.0 / slot.power), scale)
-            certain |= exact
-        if certain.any() and np.abs(scale - 1).max() > np.sqrt(EXACT):
-            maps.append(UnitMap(coupling=coupling, units=units, order=np.arange(units), scale=scale))
-            maps[-1].apply(current)
-    return maps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
