@@ -12,7 +12,7 @@ Tokens, pixels and labels do have an order, which all models share: at the ends 
 exchangeable. Permuting only the columns, the variance is <A A', B B'> / (t - 1), and likewise for the rows; outside the
 layers the smallest of the three z counts.
 
-Copies whose units were renumbered are, by construction, beyond this test; see `lineage.duplicates` for those.
+Copies whose units were renumbered are, by construction, beyond this test; see `lineage.symmetry` for those.
 """
 
 from __future__ import annotations

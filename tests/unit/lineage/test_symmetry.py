@@ -1,0 +1,350 @@
+"""Laundering undone: units permuted, rescaled, rotated, in the shapes of every architecture."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from graph_schema.fingerprint import Fingerprint
+from graph_schema.labels import Relation
+from lineage.inference import infer
+from lineage.relatedness import kinship
+from lineage.symmetry.aligning import Network, aligned, mapped_matrices
+from lineage.symmetry.couplings import Coupling, Shape, matrix_shape, symmetries_of
+from lineage.symmetry.frame import LOG10_P, common_frame, turned_kin
+from lineage.symmetry.held_out import log10_p
+from lineage.symmetry.matching import UnitMap, assign
+from lineage.symmetry.rotation import turn_between
+from lineage.symmetry.screening import frames
+
+Weights = dict[str, NDArray[np.float32]]
+
+WIDTH, NEURONS = 48, 64
+HEADS = 4
+
+
+def shapes_of(architecture: str) -> dict[str, Shape]:
+    """Shapes by role, as small as the architecture allows."""
+    square, found = (WIDTH, WIDTH), dict[str, Shape]()
+    if architecture == "resnet":
+        for block in range(2):
+            at = f"stages.0.{block}"
+            found |= {f"{at}.convolution{k}.weight": (WIDTH, WIDTH, 3, 3) for k in range(2)}
+            found |= {f"{at}.norm0.{part}": (WIDTH,) for part in ("weight", "bias", "running_mean", "running_var")}
+        return found | {"stem.convolution.weight": (WIDTH, 3, 7, 7)}
+    found["embed.token.weight"] = (120, WIDTH)
+    stacks = ("encoder.", "decoder.") if architecture == "t5" else ("",)
+    for stem in (f"{stack}layers.{layer}" for stack in stacks for layer in range(2)):
+        attention, unit = f"{stem}.attention", f"{stem}.mlp"
+        if architecture == "gpt2":
+            found |= {f"{attention}.query_key_value.weight": (WIDTH, 3 * WIDTH), f"{attention}.output.weight": square}
+            found |= {f"{attention}.query_key_value.bias": (3 * WIDTH,), f"{unit}.up.bias": (NEURONS,)}
+            found |= {f"{unit}.up.weight": (WIDTH, NEURONS), f"{unit}.down.weight": (NEURONS, WIDTH)}
+        else:
+            narrow = (WIDTH // 2, WIDTH) if architecture == "llama" else square
+            found |= {f"{attention}.query.weight": square, f"{attention}.output.weight": square}
+            found |= {f"{attention}.key.weight": narrow, f"{attention}.value.weight": narrow}
+            found |= {f"{unit}.up.weight": (NEURONS, WIDTH), f"{unit}.down.weight": (WIDTH, NEURONS)}
+            if architecture == "llama":
+                found[f"{unit}.gate.weight"] = (NEURONS, WIDTH)
+            elif architecture != "t5":
+                found |= {f"{attention}.{part}.bias": (WIDTH,) for part in ("query", "key", "value")}
+                found[f"{unit}.up.bias"] = (NEURONS,)
+        found |= {f"{stem}.norm.attention.weight": (WIDTH,), f"{stem}.norm.mlp.weight": (WIDTH,)}
+    found["head.weight"] = (120, WIDTH)
+    return found | {"norm.final.weight": (WIDTH,)}
+
+
+ARCHITECTURES = ("llama", "gpt2", "bert", "vit", "resnet", "t5")
+
+
+def network(architecture: str, seed: int, *, step: float = 0.0, tune: int = 0) -> Network:
+    """Random weights; with a step, moved at random from there."""
+    shapes = shapes_of(architecture)
+    generator, later = np.random.default_rng(seed), np.random.default_rng((seed, tune))
+    matrices = {}
+    for role, shape in shapes.items():
+        values = generator.standard_normal(prod(shape)) * (0.1 if "norm" in role else 0.05)
+        values = values + (1.0 if "norm" in role and "weight" in role else 0.0)
+        values = values + step * 0.05 * later.standard_normal(values.size)
+        matrices[role] = values.reshape(matrix_shape(shape))
+    return Network(matrices=matrices, shapes=shapes, symmetries=symmetries_of(architecture, shapes))
+
+
+def laundering(network: Network, seed: int, *, permuted: bool = True, rescaled: bool = True) -> list[UnitMap]:
+    """Draws for every coupling: what the benchmark's lakes do."""
+    generator = np.random.default_rng(seed)
+    maps = []
+    for coupling in network.symmetries.all:
+        if coupling.kind == "queries of a group":
+            continue
+        units = _units(coupling)
+        order = generator.permutation(units) if permuted and coupling.permutable else np.arange(units)
+        scale = None
+        if rescaled and coupling.scalable:
+            scale = np.exp(generator.uniform(-0.7, 0.7, units))
+            if coupling.signed and not coupling.kind.endswith("mlp"):
+                scale = scale * generator.choice([-1.0, 1.0], units)
+        maps.append(UnitMap(coupling=coupling, units=units, order=order, scale=scale))
+    return maps
+
+
+def _units(coupling: Coupling) -> int:
+    if len(coupling.candidates) == 1:
+        return coupling.candidates[0]
+    return max(count for count in coupling.candidates if count <= HEADS)
+
+
+def laundered(network: Network, seed: int, *, permuted: bool = True, rescaled: bool = True) -> Network:
+    maps = laundering(network, seed, permuted=permuted, rescaled=rescaled)
+    single = {role: values.astype(np.float32).astype(float) for role, values in network.matrices.items()}
+    return replace(network, matrices=mapped_matrices(single, maps))
+
+
+def worst(one: Network, two: dict[str, NDArray[np.float64]]) -> float:
+    return max(float(np.abs(two[role] - values).max() / np.abs(values).max()) for role, values in one.matrices.items())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 1000), rescaled=st.booleans())
+def test_aligning_undoes_laundering(architecture: str, seed: int, rescaled: bool) -> None:
+    source = network(architecture, 1)
+    copy = laundered(source, seed, rescaled=rescaled)
+    found = aligned(source, copy)
+    assert found.log10_p < LOG10_P
+    assert worst(source, mapped_matrices(copy.matrices, found.maps)) < 1e-6
+    assert found.how == (("permuted", "rescaled") if rescaled else ("permuted",))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_laundered_fine_tune_comes_back_to_where_it_was(architecture: str) -> None:
+    source, tuned = network(architecture, 1), network(architecture, 1, step=0.2, tune=5)
+    copy = laundered(tuned, 8, rescaled=False)
+    found = aligned(source, copy)
+    assert found.log10_p < LOG10_P
+    assert worst(tuned, mapped_matrices(copy.matrices, found.maps)) < 1e-6
+    rescaled = aligned(source, laundered(tuned, 8))
+    assert rescaled.residual < 1.1 * aligned(source, tuned).residual + 0.02
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_what_needs_no_mapping_gets_none(architecture: str) -> None:
+    source = network(architecture, 1)
+    assert aligned(source, source).maps == ()
+    assert aligned(source, network(architecture, 1, step=0.3, tune=2)).maps == ()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_independent_networks_are_no_kin_however_hard_they_are_matched(architecture: str) -> None:
+    source = network(architecture, 1)
+    assert min(aligned(source, network(architecture, seed)).log10_p for seed in range(2, 8)) > -4
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_the_order_of_units_changes_neither_p_value_nor_outcome(seed: int) -> None:
+    source, tuned = network("llama", 1), network("llama", 1, step=0.2, tune=5)
+    once = aligned(source, tuned)
+    again = aligned(source, laundered(tuned, seed, rescaled=False))
+    assert again.log10_p == once.log10_p
+    assert again.residual == pytest.approx(once.residual, rel=1e-5)
+
+
+def turned(network: Network, seed: int) -> Network:
+    turn, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((WIDTH, WIDTH)))
+    matrices = dict(network.matrices)
+    for coupling in network.symmetries.norms:
+        gain = matrices[coupling.slots[0].role]
+        for slot in coupling.slots:
+            if slot.power < 0:
+                matrices[slot.role] = (matrices[slot.role] * gain) @ turn
+        matrices[coupling.slots[0].role] = np.ones_like(gain)
+    rotation = network.symmetries.rotation
+    assert rotation is not None
+    for role in rotation.writers:
+        matrices[role] = turn.T @ matrices[role]
+    matrices["embed.token.weight"] = matrices["embed.token.weight"] @ turn
+    single = {role: values.astype(np.float32).astype(float) for role, values in matrices.items()}
+    return replace(network, matrices=single)
+
+
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_a_rotation_is_turned_back(seed: int) -> None:
+    source = network("llama", 1)
+    copy = laundered(turned(source, seed), seed + 1)
+    found = turn_between(source, copy)
+    assert found is not None
+    assert found.log10_p < LOG10_P
+    back = found.apply(source, copy)
+    rest = aligned(source, back)
+    assert worst(source, mapped_matrices(back.matrices, rest.maps)) < 1e-4
+    stranger = turn_between(source, network("llama", 2))
+    assert stranger is not None
+    assert stranger.log10_p > -4
+
+
+def test_no_rotation_where_norms_take_the_mean_off() -> None:
+    assert turn_between(network("bert", 1), network("bert", 1)) is None
+
+
+def test_p_values_are_those_of_fixed_points() -> None:
+    assert log10_p(0, 1) == log10_p(2, 2) == 0.0
+    assert log10_p(20, 1) == pytest.approx(np.log10(2 / prod(range(1, 21))))
+    assert log10_p(20, 2) > log10_p(20, 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(size=st.integers(1, 40), seed=st.integers(0, 1000))
+def test_assignment_finds_a_permutation(size: int, seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(size)
+    cosines = np.full((size, size), 0.1)
+    cosines[np.arange(size), order] = 0.9
+    assert assign(cosines).tolist() == order.tolist()
+
+
+def test_many_units_are_matched_by_their_nearest_first() -> None:
+    generator = np.random.default_rng(0)
+    vectors = generator.standard_normal((2100, 8))
+    order = generator.permutation(2100)
+    assert assign(_cosines(vectors, vectors[np.argsort(order)])).tolist() == order.tolist()
+
+
+def _cosines(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.float64]:
+    unit = [item / np.linalg.norm(item, axis=1, keepdims=True) for item in (one, two)]
+    products: NDArray[np.float64] = unit[0] @ unit[1].T
+    return products
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
+def test_a_constant_tensor_invents_no_kinship(value: float) -> None:
+    def hollow(seed: int) -> Network:
+        item = network("llama", seed)
+        filled = {role: np.full_like(values, np.nan_to_num(value)) for role, values in item.matrices.items()}
+        return replace(item, matrices={**filled, "embed.token.weight": item.matrices["embed.token.weight"]})
+
+    assert aligned(hollow(1), hollow(2)).log10_p == 0.0
+    assert aligned(hollow(1), hollow(2)).maps == ()
+
+
+def test_unknown_architectures_and_missing_tensors_have_no_symmetries() -> None:
+    shapes = shapes_of("llama")
+    assert symmetries_of("", shapes).all == ()
+    shapes.pop("layers.0.mlp.down.weight")
+    kinds = [
+        item.kind for item in symmetries_of("llama", shapes).couplings if item.slots[0].role.startswith("layers.0")
+    ]
+    assert "neurons" not in kinds
+    assert "heads" in kinds
+
+
+def test_one_unit_has_nothing_to_move() -> None:
+    shapes: dict[str, Shape] = {"layers.0.mlp.up.weight": (1, 8), "layers.0.mlp.down.weight": (8, 1)}
+    generator = np.random.default_rng(0)
+    matrices = {role: generator.standard_normal(shape) for role, shape in shapes.items()}
+    single = Network(matrices=matrices, shapes=shapes, symmetries=symmetries_of("bert", shapes))
+    assert aligned(single, single).maps == ()
+
+
+# Whole lakes, through fingerprints.
+
+
+def names(weights: Network) -> Weights:
+    """Under the names of the llama family, so that fingerprints find the roles again."""
+    words = {
+        "embed.token": "model.embed_tokens",
+        "head": "lm_head",
+        "norm.final": "model.norm",
+        "norm.attention": "input_layernorm",
+        "norm.mlp": "post_attention_layernorm",
+        "attention.query": "self_attn.q_proj",
+        "attention.key": "self_attn.k_proj",
+        "attention.value": "self_attn.v_proj",
+        "attention.output": "self_attn.o_proj",
+        "mlp.gate": "mlp.gate_proj",
+        "mlp.up": "mlp.up_proj",
+        "mlp.down": "mlp.down_proj",
+    }
+    named = {}
+    for role, values in weights.matrices.items():
+        stem = role.removesuffix(".weight")
+        prefix, _, rest = stem.partition("layers.")
+        layer, _, part = rest.partition(".")
+        name = f"model.layers.{layer}.{words[part]}.weight" if rest else f"{words[prefix]}.weight"
+        named[name] = values.reshape(weights.shapes[role]).astype(np.float32)
+    return named
+
+
+Take = Callable[[Weights], Fingerprint]
+
+
+@pytest.fixture(scope="module")
+def family(taken: Take) -> dict[str, Fingerprint]:
+    tuned = {name: network("llama", 1, step=0.2, tune=tune) for name, tune in (("a", 1), ("b", 2), ("c", 3))}
+    networks = {"root": network("llama", 1), **tuned}
+    networks["copy"] = laundered(tuned["a"], 11)
+    networks["renumbered"] = laundered(tuned["b"], 12, rescaled=False)
+    networks["turned"] = turned(tuned["c"], 13)
+    networks["stranger"] = network("llama", 7)
+    return {name: taken(names(item)) for name, item in networks.items()}
+
+
+def parents(found: Sequence[Fingerprint], family: dict[str, Fingerprint]) -> dict[str, tuple[str, Relation]]:
+    words = {item.version: name for name, item in family.items()}
+    inference = infer(list(found), least_confidence=0.0)
+    return {words[item.child]: (words[item.parents[0].id], item.relation) for item in inference.derivations}
+
+
+def test_laundered_copies_are_found_with_their_sources(family: dict[str, Fingerprint]) -> None:
+    found = parents(list(family.values()), family)
+    for copy, source in (("copy", "a"), ("renumbered", "b"), ("turned", "c")):
+        assert found[copy] == (source, Relation.REPARAMETRIZED_FROM)
+    assert all(found[name] == ("root", Relation.FINE_TUNED_FROM) for name in "abc")
+    assert "stranger" not in found
+
+
+def test_laundered_fine_tunes_of_ghosts_are_neighbours_of_their_nearest_relative(
+    family: dict[str, Fingerprint],
+) -> None:
+    found = parents([item for name, item in family.items() if name not in "abc"], family)
+    edges = {frozenset((child, parent)) for child, (parent, _) in found.items()}
+    assert edges == {frozenset(("root", name)) for name in ("copy", "renumbered", "turned")}
+    assert {relation for _, relation in found.values()} == {Relation.FINE_TUNED_FROM}
+
+
+@settings(max_examples=5, deadline=None)
+@given(order=st.permutations(range(8)))
+def test_the_order_of_arrival_does_not_matter(family: dict[str, Fingerprint], order: list[int]) -> None:
+    members = list(family.values())
+    assert infer([members[place] for place in order]) == infer(members)
+
+
+def test_a_clean_family_passes_through_untouched(family: dict[str, Fingerprint]) -> None:
+    clean = sorted((family[name] for name in ("root", "a", "b", "c")), key=lambda item: item.version)
+    correlation = kinship(clean).correlation
+    assert len(frames(clean, correlation)) == 1
+    found = common_frame(clean, correlation)
+    assert all(one is two for one, two in zip(found.members, clean, strict=True))
+    assert not found.laundered
+
+
+def test_only_what_was_laundered_is_mapped(family: dict[str, Fingerprint]) -> None:
+    members = sorted((item for name, item in family.items() if name != "stranger"), key=lambda item: item.version)
+    found = common_frame(members, kinship(members).correlation)
+    assert set(found.laundered) == {family[name].version for name in ("copy", "renumbered", "turned")}
+    for before, after in zip(members, found.members, strict=True):
+        assert (before is after) == (before.version not in found.laundered)
+    hows = {name: found.laundered[family[name].version].how for name in ("copy", "renumbered", "turned")}
+    assert hows == {"copy": ("permuted", "rescaled"), "renumbered": ("permuted",), "turned": ("rotated",)}
+
+
+def test_strangers_are_not_joined_by_any_rotation(family: dict[str, Fingerprint]) -> None:
+    members = [family["root"], family["turned"], family["stranger"]]
+    joined = turned_kin(members, [[0], [1], [2]])
+    assert joined.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
