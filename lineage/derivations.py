@@ -141,7 +141,7 @@ def _nearness(family: Sequence[Fingerprint], edge: TreeEdge) -> tuple[Observatio
     near = Observation(
         kind="tail_distance",
         statement=f"tail distance {np.sqrt(edge.link.tail):.3g} (1 is typical of the family)"
-        + ("; the two have no other relative in the lake" if len(family) == 2 else ""),
+        + ("; no third version was there to weigh against it" if len(family) == 2 else ""),
         value=float(np.sqrt(edge.link.tail)),
         log_odds=odds,
         method="tail_distance",

@@ -116,6 +116,8 @@ def would_change(
         return ("nothing short of other weights: the product of the adapter was found in them",)
     if "merge_formula" in by_kind:
         return _merge(by_kind["merge_formula"])
+    if "laundered_copy" in by_kind:
+        return _laundered(confidence, names)
     asked = questions(evidence)
     if asked.near is None and asked.first is None:
         return _rule(relation, confidence, names)
@@ -204,6 +206,15 @@ def _hidden(by_kind: dict[str, Seen], names: Names) -> tuple[str, ...]:
 def _merge(seen: Seen) -> tuple[str, ...]:
     left = "smaller residual" if seen.value is None else f"residual below {seen.value:.2g}"
     return (f"a combination of other versions with a {left} would be named instead",)
+
+
+def _laundered(confidence: float, names: Names) -> tuple[str, ...]:
+    same = "that the two are the same but for laundering is not in question"
+    if confidence < SURE:
+        return (f"{same}; which of them came first is open: nothing in the weights says it",)
+    return (
+        f"{same}; a relative of {names.child} that was laundered alike, once it is read, would make the order open",
+    )
 
 
 def _rule(relation: Relation, confidence: float, names: Names) -> tuple[str, ...]:

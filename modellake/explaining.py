@@ -109,7 +109,15 @@ class _Explaining:
                 return say(Outcome.ALONE, "no kin; there is no other model in the lake")
             whom = "the other in the lake is not" if others == 1 else f"none of the {others} others in the lake is"
             return say(Outcome.ALONE, f"no kin; {whom} related to it", would_change=("a relative, once it is read",))
+        older = "an older relative that is missing from the lake, once it is read, would be its parent"
         probability = last.roots.get(version.id)
+        if probability is None and node.children:
+            # Of versions that are the same but for laundering, another one may stand for the root.
+            return say(
+                Outcome.ROOT,
+                f"no parent; it stands at the top of its family of {len(family)} versions",
+                would_change=(older,),
+            )
         if probability is None:
             return say(
                 Outcome.NOT_COMPARED,
@@ -119,7 +127,7 @@ class _Explaining:
         lines = []
         if probability < 0.9995:
             lines.append(f"with {percent(1 - probability)} another version of the family came first")
-        lines.append("an older relative that is missing from the lake, once it is read, would be its parent")
+        lines.append(older)
         return say(
             Outcome.ROOT,
             f"no parent; it is the most probable root of its family of {len(family)} versions ({percent(probability)})",

@@ -264,6 +264,32 @@ def test_of_an_unsure_edge_the_open_question_is_named(near, direction, expected)
     assert said(tree_edge(near, direction, growth=0.1))[0].startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("confidence", "word"), [(0.5, "nothing in the weights says it"), (0.97, "make the order open")]
+)
+def test_of_a_laundered_copy_only_the_order_is_in_question(confidence, word):
+    evidence = [Observation(kind="laundered_copy", statement="", method="symmetry.common_frame", log_odds=20.0)]
+    names = Names(child="child", parent="parent")
+    (line,) = would_change(evidence, relation=Relation.REPARAMETRIZED_FROM, confidence=confidence, names=names)
+    assert word in line
+
+
+def test_a_family_of_laundered_copies_has_one_at_the_top(data, lake):
+    base = weights(1, width=48)
+    order = np.random.default_rng(3).permutation(48)
+    copy = dict(base)
+    copy["model.embed_tokens.weight"] = base["model.embed_tokens.weight"][:, order]
+    for name, values in base.items():
+        if "layers" in name:
+            copy[name] = values[:, order]
+    write_model(lake / "a/one", base)
+    write_model(lake / "a/two", {name: np.ascontiguousarray(values) for name, values in copy.items()})
+    data.ingest([lake], isolated=False)
+    data.infer(least_confidence=0.4)
+    found = {name: data.explain(name) for name in ("a/one", "a/two")}
+    assert Outcome.NOT_COMPARED not in {item.outcome for item in found.values()}
+
+
 def test_confidences_are_left_out_where_the_numbers_at_hand_did_not_make_them():
     evidence = tree_edge(4.0, 3.0, row_growth=2.0)
     names = Names(child="child", parent="parent")
