@@ -187,6 +187,9 @@ def _tree_edges(
     by_ends = {(edge.parent, edge.child): edge for edge in certain}
     parents = orient(edges, rooting.root)
     below = _descendants(size, parents)
+    for edge in certain:
+        for member in edge.merge.members if edge.merge is not None else ():
+            below[member].add(edge.child)
     rivals = _rivals(links)
     found = []
     for child, parent in sorted(parents.items()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -77,6 +78,8 @@ def _hidden(
         own = edges.get(child)
         others = [family[other].version[:12] for other in hidden.children if other != child]
         cues = () if own is None or own.cues is None or own.parent not in hidden.children else own.cues.observations()
+        # What is left of them speaks for one of the children having come first, not for the parent that is missing.
+        cues = tuple(replace(cue, log_odds=0.0) for cue in cues)
         observation = Observation(
             kind="hidden_parent",
             statement=f"neither this version nor {' nor '.join(others)} was made from the other: between them norms "

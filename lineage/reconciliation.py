@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from graph_schema.identity import GHOST_PREFIX
+from graph_schema.identity import GHOST_PREFIX, IMPLIED_PREFIX
 from graph_schema.labels import Basis
 from graph_schema.lineage_graph import LineageEdge
 
@@ -65,11 +65,15 @@ def reconcile(edges: Iterable[LineageEdge], names: Mapping[str, str]) -> tuple[F
         One a child that has any edge, gravest first, then by the child's name. A claim is *confirmed* where every
         declared parent is among the inferred ones; *contradicted* where the weights name others; *unnamed* where the
         card says that it does not know and the weights do; *undeclared* where it says nothing; *absent* where the
-        claimed parent is not in the lake to be compared; *unconfirmed* where it is, but the weights do not tell.
+        claimed parent is not in the lake to be compared; *unconfirmed* where it is, but the weights do not tell. A
+        parent that the weights imply, and that is not in the lake either, may be the one that is claimed. Nothing
+        documents an implied version itself: there is no finding about it.
     """
     declared: dict[str, set[str]] = {}
     inferred: dict[str, dict[str, float]] = {}
     for edge in edges:
+        if edge.child.startswith(IMPLIED_PREFIX):
+            continue
         if edge.basis is Basis.DECLARED:
             declared.setdefault(edge.child, set()).add(edge.parent)
         else:
@@ -93,6 +97,8 @@ def _finding(child: str, declared: set[str], inferred: Mapping[str, float], name
     named = declared - unnamed
     ghosts = {item for item in named if item.startswith(GHOST_PREFIX)}
     sure = f"{min(inferred.values()):.0%}" if inferred else ""
+    hidden = bool(inferred) and all(item.startswith(IMPLIED_PREFIX) for item in inferred)
+    shown = "imply one that is not in the lake" if hidden else f"say {listed(inferred)}"
     if not inferred:
         if named - ghosts:
             verdict, words = Verdict.UNCONFIRMED, f"names {listed(named)}; the weights do not tell"
@@ -104,14 +110,17 @@ def _finding(child: str, declared: set[str], inferred: Mapping[str, float], name
         verdict, words = Verdict.CONFIRMED, f"names {listed(named)}, and so do the weights ({sure})"
     elif named - ghosts:
         verdict = Verdict.CONTRADICTED
-        words = f"names {listed(named)}, but the weights say {listed(inferred)} ({sure})"
+        words = f"names {listed(named)}, but the weights {shown} ({sure})"
+    elif ghosts and hidden:
+        verdict = Verdict.ABSENT
+        words = f"names {listed(named)}, which is not in the lake; nor is the parent that the weights imply ({sure})"
     elif ghosts:
         verdict = Verdict.CONTRADICTED
-        words = f"names {listed(named)}, which is not in the lake; the weights say {listed(inferred)} ({sure})"
+        words = f"names {listed(named)}, which is not in the lake; the weights {shown} ({sure})"
     elif unnamed:
-        verdict, words = Verdict.UNNAMED, f"does not know its base; the weights say {listed(inferred)} ({sure})"
+        verdict, words = Verdict.UNNAMED, f"does not know its base; the weights {shown} ({sure})"
     else:
-        verdict, words = Verdict.UNDECLARED, f"names no base; the weights say {listed(inferred)} ({sure})"
+        verdict, words = Verdict.UNDECLARED, f"names no base; the weights {shown} ({sure})"
     return Finding(
         verdict=verdict,
         child=child,

@@ -143,6 +143,9 @@ class _Sample:
             blocks[place] = _tensor(fingerprints[member], role).block[at]
         np.nan_to_num(blocks, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         centred = _doubly_centred(blocks)
+        # Squares of values near the end of the range would overflow.
+        largest = np.abs(centred).max(axis=(1, 2), keepdims=True)
+        centred = np.divide(centred, largest, out=np.zeros_like(centred), where=largest > 0)
         norms = np.linalg.norm(centred.reshape(len(centred), -1), axis=1)[:, None, None]
         unit: NDArray[np.float32] = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0)
         return unit

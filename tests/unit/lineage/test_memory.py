@@ -71,7 +71,7 @@ def test_a_memory_survives_its_file(lake: list[Fingerprint], tmp_path: Path) -> 
     assert infer(lake, memory=again) == found
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 1, "method": "2", "groups": 3}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 1, "method": "3", "groups": 3}'])
 def test_a_damaged_memory_is_no_memory(content: str, tmp_path: Path) -> None:
     path = tmp_path / "inference.json"
     path.write_text(content)

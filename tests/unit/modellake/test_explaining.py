@@ -10,8 +10,10 @@ from pybtex.database import parse_string
 
 from graph_schema.derivation import Observation
 from graph_schema.identity import IMPLIED_PREFIX
-from graph_schema.labels import Relation
+from graph_schema.labels import Basis, Relation
+from graph_schema.lineage_graph import LineageEdge
 from lineage.calibration import default_calibration
+from lineage.reconciliation import Verdict, reconcile
 from modellake import Lake
 from modellake.counterfactuals import Names, questions, would_change
 from modellake.explanation import Outcome
@@ -197,6 +199,29 @@ def test_a_hidden_parent_is_drawn_as_absent_and_not_cited(command, opened, tmp_p
     (entry,) = parse_string(command("export", "zoo/one").out, "bibtex").entries.values()
     assert "fine tuned from a version that is not known (inferred from the weights, 75\\%)" in entry.fields["note"]
     assert any(node.implied for node in opened.whole_lineage().nodes)
+
+
+def test_a_claim_is_held_against_a_hidden_parent_as_far_as_it_goes(opened):
+    said = {item.statement: item.verdict for item in opened.findings()}
+    absent = "the documentation of zoo/two names gone/away, which is not in the lake; "
+    assert said[f"{absent}nor is the parent that the weights imply (75%)"] is Verdict.ABSENT
+    undeclared = "the documentation of zoo/one names no base; the weights imply one that is not in the lake (75%)"
+    assert said[undeclared] is Verdict.UNDECLARED
+
+
+def test_nothing_is_said_of_the_documents_of_a_hidden_parent():
+    more = {
+        "relation": Relation.FINE_TUNED_FROM,
+        "basis": Basis.INFERRED,
+        "confidence": 0.7,
+        "edit": "e",
+        "method": "m",
+    }
+    edges = [
+        LineageEdge(child="a", parent=f"{IMPLIED_PREFIX}1", **more),
+        LineageEdge(child=f"{IMPLIED_PREFIX}1", parent="b", **more),
+    ]
+    assert [item.child for item in reconcile(edges, {})] == ["a"]
 
 
 def test_the_last_part_of_a_childs_name_means_the_child(opened, command):
