@@ -45,6 +45,11 @@ class SharedVectors:
         """Energy that storing the version is expected to have rounded away."""
         return float(np.square(self.steps).sum()) / 12
 
+    @property
+    def rounding_by_role(self) -> Vectors:
+        """The same for each role."""
+        return np.array([np.square(self.steps[part]).sum() / 12 for part in self.segments])
+
     def first(self, count: int) -> SharedVectors:
         """The version with its first relatives alone."""
         return SharedVectors(values=self.values[: count + 1], steps=self.steps, segments=self.segments)
@@ -85,7 +90,8 @@ class FamilyVectors:
         for stack in role_stacks(fingerprints, roles=roles, side=SIDE):
             flat = stack.blocks.reshape(len(stack.blocks), -1).astype(np.float64)
             steps = np.linalg.norm(flat - np.median(flat, axis=0), axis=1)
-            unit = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+            # The root of the mean square: where hardly anyone moved, a median would be the rounding of some copies.
+            unit = float(np.sqrt(np.mean(steps[steps > 0] ** 2))) if (steps > 0).any() else 0.0
             if unit == 0:
                 continue
             part = np.full((len(fingerprints), flat.shape[1]), np.nan)

@@ -128,7 +128,7 @@ def _affine(shared: SharedVectors, candidates: Sequence[int], norms: Sequence[fl
 
 
 def _spherical(shared: SharedVectors, candidates: Sequence[int]) -> Merge | None:
-    fit = spherical_fit(shared.values[0], shared.values[1:], shared.segments, rounding=shared.rounding)
+    fit = spherical_fit(shared.values[0], shared.values[1:], shared.segments, rounding=shared.rounding_by_role)
     if fit is None:
         return None
     pairs = sorted([(1 - fit.share, fit.members[0]), (fit.share, fit.members[1])], key=lambda pair: (-pair[0], pair[1]))

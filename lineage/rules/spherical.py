@@ -14,7 +14,7 @@ Vectors = NDArray[np.float64]
 RESIDUAL = 2e-3
 MOST_ROUNDING = 1.5
 LEAST_SIGNAL = 16.0
-"""Multiple of the expected rounding that must lie between the two members."""
+"""Multiple of the expected rounding that must lie between the two members in a tensor, or it says nothing."""
 
 LEAST_SHARE = 0.02
 
@@ -41,7 +41,7 @@ class SphericalFit:
 
 
 def spherical_fit(
-    child: Vectors, candidates: Vectors, segments: Sequence[slice], *, rounding: float = 0.0
+    child: Vectors, candidates: Vectors, segments: Sequence[slice], *, rounding: Vectors | None = None
 ) -> SphericalFit | None:
     """The pair of candidates that the child lies between on the sphere, tensor by tensor (Shoemake 1985).
 
@@ -51,8 +51,8 @@ def spherical_fit(
     candidates : (k, d) array
     segments : sequence of slice
         One a tensor.
-    rounding : float
-        Energy that storing the child is expected to have rounded away.
+    rounding : (s,) array, optional
+        Energy that storing the child is expected to have rounded away, tensor by tensor.
 
     Returns
     -------
@@ -68,19 +68,20 @@ def spherical_fit(
         return None
     stacked = np.vstack([candidates, child])
     grams = np.stack([stacked[:, part] @ stacked[:, part].T for part in segments])
+    rounded = np.zeros(len(segments)) if rounding is None else rounding
     best: SphericalFit | None = None
     for one, two in combinations(range(len(candidates)), 2):
-        fit = _fit(grams, one, two, rounding)
+        fit = _fit(grams, one, two, rounded)
         if fit is not None and (best is None or fit.residual < best.residual):
             best = fit
     return best
 
 
-def _fit(grams: Vectors, one: int, two: int, rounding: float) -> SphericalFit | None:
+def _fit(grams: Vectors, one: int, two: int, rounding: Vectors) -> SphericalFit | None:
     aa, bb, ab = grams[:, one, one], grams[:, two, two], grams[:, one, two]
     ac, bc, cc = grams[:, one, -1], grams[:, two, -1], grams[:, -1, -1]
     apart = aa + bb - 2 * ab
-    moved = apart > 1e-9 * (aa + bb)
+    moved = (apart > 1e-9 * (aa + bb)) & (apart > LEAST_SIGNAL * rounding)
     if not moved.any():
         return None
     determinant = np.where(moved, aa * bb - ab**2, 1.0)
@@ -88,12 +89,13 @@ def _fit(grams: Vectors, one: int, two: int, rounding: float) -> SphericalFit | 
     left, right = (ac * bb - bc * ab) / determinant, (bc * aa - ac * ab) / determinant
     rest = cc - 2 * (left * ac + right * bc) + left**2 * aa + right**2 * bb + 2 * left * right * ab
     left_over, distance = max(float(rest[moved].sum()), 0.0), float(apart[moved].sum())
-    residual = float(np.sqrt(max(left_over - rounding, 0.0) / distance))
+    lost = float(rounding[moved].sum())
+    residual = float(np.sqrt(max(left_over - lost, 0.0) / distance))
     # Where the members agree, the child must agree with them as well.
     still = float((aa + cc - 2 * ac)[~moved].clip(min=0).sum())
-    if left_over > RESIDUAL**2 * distance + MOST_ROUNDING * rounding or distance < LEAST_SIGNAL * rounding:
+    if left_over > RESIDUAL**2 * distance + MOST_ROUNDING * lost:
         return None
-    if still > RESIDUAL**2 * distance + rounding:
+    if still > RESIDUAL**2 * distance + LEAST_SIGNAL * float(rounding[~moved].sum()):
         return None
     cosine = np.clip(ab[moved] / np.sqrt(aa[moved] * bb[moved]), -1, 1)
     angle = np.arccos(cosine)
