@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from lineage.symmetry.couplings import Coupling, Shape, Symmetries
 from lineage.symmetry.held_out import HeldOutTest
-from lineage.symmetry.matching import UnitMap, alike, fitted_scale, match
+from lineage.symmetry.matching import UnitMap, alike, fitted, match
 from lineage.symmetry.units import Array, Matrices, folded
 
 LEAST_LIKE = 0.5
@@ -65,6 +65,11 @@ class Alignment:
         if any(item.scale is not None for item in self.maps):
             words.append("rescaled")
         return tuple(words)
+
+    @property
+    def exact(self) -> bool:
+        """Whether all scales are told by values that nothing changed."""
+        return all(item.exact for item in self.maps if item.scale is not None)
 
     def fitting(self, shapes: Mapping[str, Shape], aligned_shapes: Mapping[str, Shape]) -> tuple[UnitMap, ...]:
         """The maps that fit another version in the same frame as the one that was aligned.
@@ -186,8 +191,7 @@ class _StandIns:
             return None
         width = norm.candidates[0]
         still = UnitMap(coupling=norm, units=width, order=np.arange(width))
-        scale, _ = fitted_scale(own[0].matrices, matrices, own[1], still)
-        return replace(still, scale=scale)
+        return fitted(own[0].matrices, matrices, own[1], still)[0]
 
 
 def _take(found: UnitMap | None, maps: list[UnitMap], *matrices: dict[str, Array]) -> None:

@@ -16,7 +16,7 @@ from lineage.symmetry.mapped import Ledger, network_of, symmetries_rotate
 from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.rotation import Turn, embedding_likeness, turn_between
 from lineage.symmetry.screening import frames
-from lineage.symmetry.tightening import LEAST_WEIGHT, mixture
+from lineage.symmetry.tightening import EXACTLY, LEAST_WEIGHT, mixture
 from lineage.symmetry.units import Array
 from lineage.symmetry.weights import StoredMatrices, WeightSource
 
@@ -31,7 +31,7 @@ LEAST_LIKENESS = 0.5
 FOLDED = 1.0
 """Unrest of a version whose norms were folded into the maps behind them: no training leaves that."""
 
-NEAREST = 5
+NEAREST = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +204,7 @@ class _Family:
         self._inside = list(groups[first])
         self._order = list(groups[first])
         self._touched: list[int] = []
+        self._tied: dict[int, int] = {}
         self.waiting = [group for place, group in enumerate(groups) if place != first]
         self.numbers = [0] * len(fingerprints)
         for place, group in enumerate(self.waiting):
@@ -236,6 +237,8 @@ class _Family:
                 self.numbers[member] = 0
                 continue
             self._touched.append(member)
+            if alignment.exact and turn is None:
+                self._tied[member] = anchor
             self._members[member].mapped(alignment.maps, before.shapes)
             self.laundered[version] = Laundering(
                 version=version,
@@ -301,7 +304,8 @@ class _Family:
 
     def balance(self, reference: int) -> None:
         """Bring the reference into balance, everything else with it, and all to the slice through it."""
-        if not any("rescaled" in item.how for item in self.laundered.values()):
+        rescaled = sum("rescaled" in item.how for item in self.laundered.values())
+        if 2 * rescaled <= len(self.laundered):
             return
         if any(member.stored for member in self._members):
             return
@@ -309,9 +313,13 @@ class _Family:
         maps = balancing(self._members[reference].network)
         for member in (reference, *self._touched):
             self._members[member].mapped(maps, lengths)
+        gauges: dict[int, list[UnitMap]] = {reference: []}
         for member in self._touched:
             network = self._members[member].network
-            self._members[member].mapped(gauging(self._members[reference].network, network), network.shapes)
+            # What is exact beside another member stays so.
+            found = gauges.get(self._tied.get(member, -1))
+            gauges[member] = gauging(self._members[reference].network, network) if found is None else found
+            self._members[member].mapped(gauges[member], network.shapes)
 
     def tighten(self) -> None:
         """Make the scales of rescaled members exact where a relative pins them down."""
@@ -322,6 +330,9 @@ class _Family:
             return
         # Members whose scales are right beside one another are one body; those that were never rescaled are the first.
         bodies = dict.fromkeys(self._inside, 0) | {item: place + 1 for place, item in enumerate(loose)}
+        for member in loose:
+            if member in self._tied:
+                bodies[member] = bodies[self._tied[member]]
         for member in loose:
             near = sorted((self._apart(item, member), item) for item in self._inside if item != member)
             taken = [member, *(item for _, item in near[:NEAREST])]
@@ -337,6 +348,8 @@ class _Family:
                         self._scaled(item, maps)
             weights = zip(taken, (1.0, *found.weights), strict=True)
             joined = {bodies[item] for item, weight in weights if abs(weight) > LEAST_WEIGHT}
+            if found.residual > EXACTLY:
+                continue
             for item in bodies:
                 if bodies[item] in joined:
                     bodies[item] = min(joined)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
+from lineage.rules.quantization import to_bf16, to_f16
 from lineage.symmetry.aligning import Network
 from lineage.symmetry.couplings import Coupling, Symmetries, symmetries_of
 from lineage.symmetry.units import Array
@@ -25,6 +26,7 @@ _ROUNDING = {"F64": 1e-11, "F32": 4e-6, "F16": 3e-3, "BF16": 8e-3}
 """Relative errors that a few roundings may leave, by dtype."""
 
 _NORMS = 1e-5
+CASTS_BY_DTYPE = {"BF16": to_bf16, "F16": to_f16}
 _LEVEL_BITS = 16
 _LOOKED_AT = 64
 
@@ -101,12 +103,20 @@ class Ledger:
         sample = matrix if tensor.whole else matrix[np.ix_(tensor.rows, tensor.columns)]
         block = sample.reshape(tensor.block.shape).astype(tensor.block.dtype)
         tolerance = _ROUNDING.get(tensor.dtype, 0.0) if rescaled else 0.0
-        known = self._known.get(_key(tensor), ())
+        known = list(self._known.get(_key(tensor), ()))
+        if rescaled and tensor.dtype in CASTS_BY_DTYPE:
+            known += self._known.get(_key(replace(tensor, dtype="F32")), ())
         size = float(np.linalg.norm(matrix)) if rescaled else tensor.l2
-        for other in sorted(known, key=lambda item: (item.role != tensor.role, item.role, item.content)):
+        for other in sorted(
+            known, key=lambda item: (item.dtype != tensor.dtype, item.role != tensor.role, item.content)
+        ):
             alike = abs(size - other.l2) <= _NORMS * other.l2 + tolerance * size
             if alike and _close(block, other.block, tolerance):
-                return replace(other, name=tensor.name, role=tensor.role)
+                if other.dtype == tensor.dtype:
+                    return replace(other, name=tensor.name, role=tensor.role)
+                # It is the other, cast: rounding once more has blurred that.
+                block = CASTS_BY_DTYPE[tensor.dtype](other.block.astype(np.float64)).astype(block.dtype)
+                break
         digest = blake2b(block.tobytes(), digest_size=32, person=b"mapped").hexdigest()
         moved = replace(tensor, content=digest, block=block, sketch=np.zeros((0, 0), dtype=np.float32))
         return _measured(moved, matrix) if rescaled else moved

@@ -8,7 +8,7 @@ each other's nearest are matched first and only what is left is assigned.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,13 @@ LEAST_COSINE = 0.5
 LEAST_SHARE = 0.7
 """Scales are believed where they leave at most this share of the difference, on each of the two sides: a head whose
 columns grow in training does not take as much from the norm before it."""
+
+RATIO = 3e-6
+LEAST_AGREEING = 8
+LEAST_TOLD = 0.25
+"""Ratios of single values that agree to rounding, and how many must."""
+
+AS_WELL = 1.02
 
 MOST_LEFT = 0.5
 """... and at most this share of the energy of what they scale: between strangers any shrinking explains something."""
@@ -49,12 +56,15 @@ class UnitMap:
         Unit `order[i]` of the version stands for unit i of the reference.
     scale : (units,) array or None
         What the slices of power 1 have to be multiplied by, after ordering.
+    exact : bool
+        Whether values that nothing changed tell nearly all scales, to the last digit.
     """
 
     coupling: Coupling
     units: int
     order: NDArray[np.int64]
     scale: Array | None = None
+    exact: bool = False
 
     @property
     def moved(self) -> int:
@@ -154,7 +164,7 @@ def match(
     Where the number of units is open, the smallest that explains the version as well as any counts.
     """
     theirs = couplings[1]
-    tried: list[tuple[float, UnitMap]] = []
+    tried: list[tuple[UnitMap, float]] = []
     if not alike(couplings, shapes):
         return UnitMap(coupling=theirs, units=theirs.candidates[0], order=np.arange(theirs.candidates[0])), 1.0
     for units in theirs.candidates:
@@ -166,11 +176,9 @@ def match(
         if theirs.permutable and units > 1:
             order = _best_order(one, two, signed=theirs.signed)
         found = UnitMap(coupling=theirs, units=units, order=order)
-        scale, left = fitted_scale(reference, version, couplings[0], found)
-        tried.append((left, UnitMap(coupling=theirs, units=units, order=order, scale=scale)))
-    least = min(left for left, _ in tried)
-    left, found = next((left, item) for left, item in tried if left <= 1.1 * least + ROUNDING)
-    return found, left
+        tried.append(fitted(reference, version, couplings[0], found))
+    least = min(left for _, left in tried)
+    return next((item, left) for item, left in tried if left <= 1.1 * least + ROUNDING)
 
 
 def alike(couplings: tuple[Coupling, Coupling], shapes: tuple[Mapping[str, Shape], Mapping[str, Shape]]) -> bool:
@@ -192,31 +200,77 @@ def _best_order(one: UnitVectors, two: UnitVectors, *, signed: bool) -> NDArray[
     return order if gained >= max(2, 0.5 * np.count_nonzero(order != place)) else place
 
 
-def fitted_scale(
-    reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap
-) -> tuple[Array | None, float]:
-    """Scales of the units by least squares, None where they explain too little; and the share of energy left.
+def fitted(reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap) -> tuple[UnitMap, float]:
+    """A map with the scales of its units, none where they explain too little; and the share of energy left.
 
     Each side counts relative to the reference's energy in it: the scale s of a unit minimises
-    |s y+ - x+|^2 / |x+|^2 + |y-/s - x-|^2 / |x-|^2, by Newton's method in log s.
+    |s y+ - x+|^2 / |x+|^2 + |y-/s - x-|^2 / |x-|^2, by Newton's method in log s. Where many values of a unit have one
+    ratio to the reference's (what was pruned or frozen), that ratio is the scale; where the ratio of the largest value
+    explains the unit as well as the least squares do (the largest of a row stays as it is when a row is quantised, and
+    so does a norm), that one.
     """
     sums = _sums(reference, version, coupling, found)
     plain = sums[0][0] - 2 * sums[0][1] + sums[0][2]
     unscaled = sum(xx - 2 * xy + yy for power in (1, -1) for xx, xy, yy in [sums[power]])
     energy = max(float(sum(np.sum(part[0]) for part in sums.values())), 1e-300)
-    before = float(np.sum(plain) + np.sum(unscaled)) / energy
+    before = max(float(np.sum(plain) + np.sum(unscaled)) / energy, 0.0)
     if not coupling.scalable or float(np.sum(unscaled)) <= ROUNDING * energy:
-        return None, max(before, 0.0)
+        return found, before
     scale = _newton(sums[1], sums[-1], signed=coupling.signed)
+    scale, exact = _sharpened(reference, version, coupling, found, scale, sums)
     after = 0.0
     for power in (1, -1):
-        xx, xy, yy = sums[power]
-        factor = scale**power
-        apart, left = float(np.sum(xx - 2 * xy + yy)), float(np.sum(xx - 2 * factor * xy + factor**2 * yy))
+        xx = sums[power][0]
+        apart, left = float(np.sum(_left(sums, power, np.ones_like(scale)))), float(np.sum(_left(sums, power, scale)))
         if left > min(LEAST_SHARE * apart, MOST_LEFT * float(np.sum(xx))) and np.any(xx):
-            return None, max(before, 0.0)
+            return found, before
         after += left
-    return scale, max((float(np.sum(plain)) + after) / energy, 0.0)
+    return replace(found, scale=scale, exact=exact), max((float(np.sum(plain)) + after) / energy, 0.0)
+
+
+def _left(sums: Mapping[int, list[Array]], power: int, scale: Array) -> Array:
+    """Energy that a scale leaves on one side of each unit."""
+    xx, xy, yy = sums[power]
+    factor = scale**power
+    left: Array = xx - 2 * factor * xy + factor**2 * yy
+    return left
+
+
+def _sharpened(
+    reference: Matrices,
+    version: Matrices,
+    coupling: Coupling,
+    found: UnitMap,
+    scale: Array,
+    sums: Mapping[int, list[Array]],
+) -> tuple[Array, bool]:
+    """Scales that single values tell exactly, in place of fitted ones; and whether nearly all are told so."""
+    ratios, peaks = [], []
+    for mine, theirs in zip(coupling.slots, found.coupling.slots, strict=True):
+        if mine.power:
+            x = slice_of(reference[mine.role], mine, found.units).reshape(found.units, -1)
+            y = slice_of(version[theirs.role], theirs, found.units)[found.order].reshape(found.units, -1)
+            both = (x != 0) & (y != 0)
+            ratio = np.where(both, x, np.nan) / np.where(both, y, 1.0)
+            ratio = ratio if mine.power > 0 else 1 / ratio
+            ratios.append(ratio)
+            peaks.append(ratio[np.arange(found.units), np.argmax(np.abs(x), axis=1)])
+    joined = np.hstack(ratios)
+    alive = np.isfinite(joined).any(axis=1)
+    middle = scale.copy()
+    middle[alive] = np.nanmedian(joined[alive], axis=1)
+    agree = np.count_nonzero(np.abs(joined - middle[:, None]) <= RATIO * np.abs(middle)[:, None], axis=1)
+    counted = np.count_nonzero(np.isfinite(joined), axis=1)
+    exact = alive & (agree >= np.maximum(LEAST_AGREEING, LEAST_TOLD * counted)) & (middle * scale > 0)
+    sharp = np.where(exact, middle, scale)
+    least = sum(_left(sums, power, scale) for power in (1, -1))
+    for peak in peaks:
+        candidate = np.where(np.isfinite(peak) & (peak * scale > 0), peak, scale)
+        left = sum(_left(sums, power, candidate) for power in (1, -1))
+        sharp = np.where(~exact & (sharp == scale) & (left <= AS_WELL * least), candidate, sharp)
+    whole = np.sum([sums[power][0] for power in (1, -1)], axis=0)
+    told = exact | (np.asarray(least) <= ROUNDING * 100 * whole)
+    return sharp, bool(np.mean(told) > 0.8)
 
 
 def gauge(reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap) -> Array | None:

@@ -22,8 +22,9 @@ EXACT = 1e-10
 """Relative energy that rounding may leave."""
 
 PROMISING = 0.15
-CLOSED = 1e-3
-"""Residuals of a combination, relative to the distance to its nearest member: worth a try, and found."""
+CLOSED = 0.011
+EXACTLY = 1e-3
+"""Residuals of a combination, relative to the distance to its nearest member: worth a try, found, and without doubt."""
 
 HALFWAY = 0.04
 LEAST_WEIGHT = 0.04
@@ -66,18 +67,27 @@ def mixture(networks: Sequence[Network], bodies: Sequence[int]) -> Mixture | Non
     -------
     Mixture or None
     """
-    kept = list(range(len(networks)))
-    first = _closed([networks[place] for place in kept], [bodies[place] for place in kept], FIRST_SWEEPS)
-    if first is None or first.residual > HALFWAY:
+    if not any(bodies):
         return None
-    kept = [0, *(place for place, weight in enumerate(first.weights, 1) if abs(weight) > LEAST_WEIGHT)]
-    if len(kept) < 3:
-        return None
-    found = _closed([networks[place] for place in kept], [bodies[place] for place in kept], SWEEPS)
-    if found is None or found.residual > CLOSED:
-        return None
-    maps: list[list[UnitMap]] = [[] for _ in networks]
-    weights = [0.0] * (len(networks) - 1)
+    for layered in (False, True):
+        first = _closed(networks, bodies, FIRST_SWEEPS, layered=layered)
+        if first is None or first.residual > HALFWAY:
+            continue
+        if first.residual <= EXACTLY:
+            return first
+        kept = [0, *(place for place, weight in enumerate(first.weights, 1) if abs(weight) > LEAST_WEIGHT)]
+        if len(kept) < 3:
+            continue
+        found = _closed([networks[place] for place in kept], [bodies[place] for place in kept], SWEEPS, layered=layered)
+        if found is not None and found.residual <= CLOSED:
+            return _spread(found, kept, len(networks))
+    return None
+
+
+def _spread(found: Mixture, kept: Sequence[int], count: int) -> Mixture:
+    """The outcome for some of the networks, for all of them."""
+    maps: list[list[UnitMap]] = [[] for _ in range(count)]
+    weights = [0.0] * (count - 1)
     for number, place in enumerate(kept):
         maps[place] = found.maps[number]
         if place:
@@ -85,7 +95,7 @@ def mixture(networks: Sequence[Network], bodies: Sequence[int]) -> Mixture | Non
     return Mixture(maps=tuple(maps), weights=tuple(weights), residual=found.residual)
 
 
-def _closed(networks: Sequence[Network], bodies: Sequence[int], sweeps: int) -> Mixture | None:
+def _closed(networks: Sequence[Network], bodies: Sequence[int], sweeps: int, *, layered: bool) -> Mixture | None:
     version = networks[0]
     roles = [role for role in version.matrices if all(_has(item, version, role) for item in networks[1:])]
     current = [{role: item.matrices[role] for role in roles} for item in networks]
@@ -94,8 +104,8 @@ def _closed(networks: Sequence[Network], bodies: Sequence[int], sweeps: int) -> 
     ]
     scales = [[np.ones(item.candidates[-1]) for item in couplings] for _ in networks]
     units = {role: _unit([item[role] for item in current]) for role in roles}
-    weights, left = _weights(current, units)
-    if left > PROMISING or not couplings:
+    weights, left = _weights(current, units, layered=layered)
+    if not couplings or (sweeps == FIRST_SWEEPS and left > PROMISING):
         return None
     for _ in range(sweeps):
         for place, coupling in enumerate(couplings):
@@ -105,7 +115,7 @@ def _closed(networks: Sequence[Network], bodies: Sequence[int], sweeps: int) -> 
                     found = UnitMap(coupling=coupling, units=step.size, order=np.arange(step.size), scale=step)
                     found.apply(current[number])
                     scales[number][place] = scales[number][place] * step
-        weights, left = _weights(current, units)
+        weights, left = _weights(current, units, layered=layered)
         if left < EXACT**0.5:
             break
     maps = tuple(
@@ -131,8 +141,10 @@ def _unit(values: Sequence[Array]) -> float:
     return max(apart, EXACT * float(np.mean(middle**2)), 1e-300)
 
 
-def _weights(current: Sequence[Mapping[str, Array]], units: Mapping[str, float]) -> tuple[dict[str, Array], float]:
-    """Affine weights of the others in each tensor, those of the whole in small ones; and the residual."""
+def _weights(
+    current: Sequence[Mapping[str, Array]], units: Mapping[str, float], *, layered: bool
+) -> tuple[dict[str, Array], float]:
+    """Affine weights of the others: the same in all tensors, or each large one's own; and the residual."""
     count = len(current) - 1
     grams, sides, energies = [], [], []
     for role, size in units.items():
@@ -145,7 +157,7 @@ def _weights(current: Sequence[Mapping[str, Array]], units: Mapping[str, float])
     whole = _affine(np.sum(grams, axis=0), np.sum(sides, axis=0))
     weights, left = {}, 0.0
     for role, gram, side, energy in zip(units, grams, sides, energies, strict=True):
-        own = _affine(gram, side) if current[0][role].size >= LEAST_OWN * count else whole
+        own = _affine(gram, side) if layered and current[0][role].size >= LEAST_OWN * count else whole
         weights[role] = own
         free = own[:-1]
         left += float(energy[0, 0] - 2 * free @ side + free @ gram @ free)
