@@ -3,7 +3,7 @@
 A quarter of the models of a lake, or all, are permuted, or permuted and rescaled, each by draws of its own, in memory;
 the lake is scored before and after. A laundered copy and its source count as one there, since nothing can tell them
 apart once both are laundered. Then pairs of independent models of one configuration are tried as if one were a
-laundered copy of the other, as hard as the matching will: none may be claimed. Llamas are also tried as if one were rotated.
+laundered copy of the other, as hard as the matching will: none may be claimed. Llamas are also tried as if rotated.
 """
 
 from __future__ import annotations
