@@ -3,7 +3,7 @@
 A quarter of the models of a lake, or all, are permuted, or permuted and rescaled, each by draws of its own, in memory;
 the lake is scored before and after. A laundered copy and its source count as one there, since nothing can tell them
 apart once both are laundered. Then pairs of independent models of one configuration are tried as if one were a
-laundered copy of the other, as hard as the matching will: none may be claimed. Llamas are also tried as if rotated.
+laundered copy of the other, as hard as the matching will: none may be claimed. Llamas are tried as rotated as well.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def scored(named: dict[str, Fingerprint], truth: Truth) -> Score:
 
 
 def without_laundering(truth: Truth) -> Truth:
-    """The truth with every laundered copy a duplicate of its source: once all is laundered, they are alike."""
+    """The truth with every laundered copy a duplicate of its source, and without adapters, which fit no laundered base."""
     groups = [set(group) for group in truth.duplicates]
     for edge in truth.edges:
         if edge.relation is Relation.REPARAMETRIZED_FROM:
@@ -144,7 +144,8 @@ def without_laundering(truth: Truth) -> Truth:
                 joined |= group
             groups.append(joined)
     present = {model.name for model in truth.models if model.present}
-    edges = tuple(edge for edge in truth.edges if edge.relation is not Relation.REPARAMETRIZED_FROM)
+    left_out = (Relation.REPARAMETRIZED_FROM, Relation.ADAPTED_FROM)
+    edges = tuple(edge for edge in truth.edges if edge.relation not in left_out)
     first = {name: min(group, key=lambda item: (item not in present, item)) for group in groups for name in group}
     return replace(
         truth,
