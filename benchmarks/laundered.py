@@ -134,7 +134,7 @@ def scored(named: dict[str, Fingerprint], truth: Truth) -> Score:
 
 
 def without_laundering(truth: Truth) -> Truth:
-    """The truth with every laundered copy a duplicate of its source, and without adapters, which fit no laundered base."""
+    """The truth with every laundered copy a duplicate of its source, and without adapters, which fit none laundered."""
     groups = [set(group) for group in truth.duplicates]
     for edge in truth.edges:
         if edge.relation is Relation.REPARAMETRIZED_FROM:
