@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 from graph_schema.errors import ModelLakeError
+from modellake.interruption import interruptions_kept
 
 if TYPE_CHECKING:
     from modellake.lake import Lake
@@ -49,7 +50,8 @@ class Interruptible(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command."""
         try:
-            return super().invoke(ctx)
+            with interruptions_kept():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             click.echo("modellake: interrupted; run the same command again to go on from here", err=True)
             raise SystemExit(INTERRUPTED) from error
