@@ -194,18 +194,11 @@ def root_posterior(
     >>> chain.root, round(chain.forward[0, 1], 3)
     (0, 0.844)
     """
-    around: dict[int, list[int]] = {}
-    for one, two in edges:
-        around.setdefault(one, []).append(two)
-        around.setdefault(two, []).append(one)
-    start = min(around)
-    order, up = [start], {start: start}
-    for node in order:
-        for other in around[node]:
-            if other not in up:
-                up[other] = node
-                order.append(other)
-    if len(order) != len(around) or len(edges) != len(around) - 1:
+    nodes = {node for edge in edges for node in edge}
+    start = min(nodes)
+    up = orient(edges, start)
+    order = [start, *up]
+    if len(order) != len(nodes) or len(edges) != len(nodes) - 1:
         raise ValueError("the edges do not form one tree")
     total = {start: sum(scores[up[node], node] for node in order[1:])}
     for node in order[1:]:
@@ -250,17 +243,9 @@ def shape_prior(edges: Sequence[tuple[int, int]]) -> dict[int, float]:
     >>> prior[1], round(prior[0], 3)
     (0.0, -1.099)
     """
-    around: dict[int, list[int]] = {}
-    for one, two in edges:
-        around.setdefault(one, []).append(two)
-        around.setdefault(two, []).append(one)
-    start = min(around)
-    order, up = [start], {start: start}
-    for node in order:
-        for other in around[node]:
-            if other not in up:
-                up[other] = node
-                order.append(other)
+    start = min(node for edge in edges for node in edge)
+    up = orient(edges, start)
+    order = [start, *up]
     below = dict.fromkeys(order, 1)
     for node in reversed(order[1:]):
         below[up[node]] += below[node]
@@ -272,7 +257,7 @@ def shape_prior(edges: Sequence[tuple[int, int]]) -> dict[int, float]:
 
 
 def orient(edges: Sequence[tuple[int, int]], root: int) -> dict[int, int]:
-    """Parent of every node but the root, when the tree hangs from `root`.
+    """Parent of every node but the root, when the tree hangs from `root`; parents come before their children.
 
     Examples
     --------

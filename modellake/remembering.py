@@ -6,8 +6,6 @@ The file is a convenience: without it, or with one that is damaged or of another
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -15,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from graph_schema.derivation import Derivation, Observation, Parent
+from graph_schema.errors import ResourceError
 from graph_schema.labels import Basis, Relation
+from ingest.atomic_file import write_atomically
 from lineage.conclusions import Abstention, Conclusions, ImpliedParent
 from lineage.memory import METHOD, Memory
 
@@ -57,16 +57,9 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write a file, whole or not at all; a failure leaves what was there."""
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, separators=(",", ":"), allow_nan=False)
-        os.replace(temporary, path)  # noqa: PTH105 - the very operation that is meant
-    except OSError:
-        if temporary is not None:
-            with suppress(OSError):
-                Path(temporary).unlink()
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    with suppress(ResourceError):
+        write_atomically(path, text.encode(), what="what inferences remember")
 
 
 def _conclusions(item: Mapping[str, Any]) -> Conclusions:

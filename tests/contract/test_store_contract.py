@@ -9,12 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cypher.dataset_reading import list_datasets, read_dataset_detail
 from cypher.library import load_query, query_names
-from cypher.lineage_reading import find_versions, read_edit, read_lineage, read_versions, read_whole_lineage
 from cypher.migrations import migrate
 from cypher.store import Store
-from graph_schema.derivation import Derivation, Observation, Parent
+from graph_schema.derivation import Observation
 from graph_schema.errors import (
     InputError,
     QueryError,
@@ -24,65 +22,12 @@ from graph_schema.errors import (
     UnknownNameError,
 )
 from graph_schema.graph import Edge, Node, Rows
-from graph_schema.identity import dataset_ghost_id
 from graph_schema.labels import Basis, Label, Relation, VersionKind
 from graph_schema.records import Agent, Dataset, DatasetVersion, Model, Version
 from graph_schema.schema import SCHEMA_VERSION
+from tests.contract.small_graphs import data_rows, derivation, lineage, version
 
 SLOW = "UNWIND range(1, 30000) AS a UNWIND range(1, 30000) AS b WITH a, b WHERE a * b = -1 RETURN count(*) AS n"
-
-
-def version(name: str) -> Version:
-    return Version(id=name, name=name.upper(), parameters=7, formats=("safetensors",))
-
-
-def derivation(child, *parents, relation=Relation.FINE_TUNED_FROM, basis=Basis.INFERRED, confidence=0.9, **more):
-    return Derivation(
-        child=child,
-        parents=tuple(Parent(id=parent) for parent in parents),
-        relation=relation,
-        basis=basis,
-        confidence=confidence,
-        method="test",
-        **more,
-    )
-
-
-def lineage(*derivations: Derivation) -> Rows:
-    names = sorted({name for item in derivations for name in (item.child, *(parent.id for parent in item.parents))})
-    rows = Rows.of([version(name) for name in names])
-    for item in derivations:
-        rows = rows + item.rows()
-    return rows
-
-
-def data_rows() -> Rows:
-    """Two states of a dataset, the second a superset of the first; a model trained on the first and on a ghost."""
-    ghost = dataset_ghost_id("gone")
-    states = [DatasetVersion(id=f"words-{number}", name="words", rows=number) for number in (1, 2)]
-    has = [
-        Edge(
-            relation=Relation.HAS_VERSION,
-            source=(Label.DATASET, "words"),
-            target=(Label.DATASET_VERSION, state.id),
-            properties={"number": state.rows, "path": "words.csv"},
-        )
-        for state in states
-    ]
-    named = Edge(
-        relation=Relation.HAS_VERSION,
-        source=(Label.DATASET, "gone"),
-        target=(Label.DATASET_VERSION, ghost),
-        properties={},
-    )
-    nodes = [Dataset(id="words", name="Words", splits=("train: 1",)), Dataset(id="gone", name="gone"), *states]
-    return (
-        Rows.of([*nodes, DatasetVersion(id=ghost, name="gone"), version("b")], [*has, named])
-        + derivation("words-1", "words-2", relation=Relation.SUBSET_OF, share=(1.0, 0.9, 1.0)).rows()
-        + derivation("words-2", "words-1", relation=Relation.REVISED_FROM, summary="one row added").rows()
-        + derivation("b", "words-1", relation=Relation.TRAINED_ON, basis=Basis.DECLARED).rows()
-        + derivation("b", ghost, relation=Relation.TRAINED_ON, basis=Basis.DECLARED).rows()
-    )
 
 
 def everything(store: Store) -> list[str]:
@@ -276,47 +221,6 @@ def test_every_query_runs_and_returns_its_columns(store, name):
     assert rows or name in ("ghosts", "evidence")
 
 
-def test_a_dataset_with_its_states_relations_and_models(store):
-    store.write(data_rows())
-    assert [(entry.id, entry.version, entry.ghost, entry.models) for entry in list_datasets(store)] == [
-        ("gone", "ghost:dataset:gone", True, 1),
-        ("words", "words-2", False, 1),
-    ]
-    detail = read_dataset_detail(store, "words")
-    assert [(state.version, state.number, state.datasets) for state in detail.states] == [
-        ("words-2", 2, ("words",)),
-        ("words-1", 1, ("words",)),
-    ]
-    assert {(link.version, link.relation, link.forward, link.other, link.share) for link in detail.links} == {
-        ("words-2", Relation.REVISED_FROM, True, "words-1", None),
-        ("words-2", Relation.SUBSET_OF, False, "words-1", 1.0),
-        ("words-1", Relation.REVISED_FROM, False, "words-2", None),
-        ("words-1", Relation.SUBSET_OF, True, "words-2", 1.0),
-    }
-    assert [(use.version, use.data, use.basis) for use in detail.uses] == [("b", "words-1", Basis.DECLARED)]
-    with pytest.raises(UnknownNameError):
-        read_dataset_detail(store, "nothing")
-
-
-def test_an_edit_between_states_of_data_is_read_and_forgotten_whole(store):
-    store.write(data_rows())
-    subset = derivation("words-1", "words-2", relation=Relation.SUBSET_OF)
-    assert (read_edit(store, subset.id).child, read_edit(store, subset.id).parents) == ("words-1", ("words-2",))
-    before = counts(store)
-    store.replace([subset.id], Rows())
-    after = counts(store)
-    gone = {name: count - after.get(name, 0) for name, count in before.items() if after.get(name, 0) != count}
-    assert gone == {"SUBSET_OFinferred": 1, "Edit": 1, "INPUT": 1, "OUTPUT": 1}
-
-
-def test_data_that_is_only_named_goes_with_the_last_claim_and_what_was_read_stays(store):
-    store.write(data_rows())
-    claim = derivation("b", dataset_ghost_id("gone"), relation=Relation.TRAINED_ON, basis=Basis.DECLARED)
-    store.replace([claim.id], derivation("b", "words-2", relation=Relation.TRAINED_ON, basis=Basis.DECLARED).rows())
-    assert [entry.id for entry in list_datasets(store)] == ["words"]
-    assert store.query("dataset_ghosts") == []
-
-
 def test_parameters_are_checked(store):
     for wrong in ({}, {"version": 3}, {"version": "a", "other": 1}):
         with pytest.raises(QueryError):
@@ -417,106 +321,3 @@ def test_rows_are_limited_and_json(store):
     assert row[2]["labels"] == ["Version"]
     assert row[0]["nodes"][0]["properties"]["id"] == "b"
     assert row[3] == "2020-01-02"
-
-
-# Lineage
-
-
-def test_lineage_around_a_version(store):
-    store.write(
-        lineage(
-            derivation("p", "g"),
-            derivation("v", "p"),
-            derivation("v", "p", basis=Basis.DECLARED),
-            derivation("s", "p"),
-            derivation("c", "v", relation=Relation.QUANTIZED_FROM),
-            derivation("cc", "c", confidence=0.2),
-            derivation("m", "v", "g", relation=Relation.MERGED_FROM),
-        )
-        + Rows.of(
-            [Model(id="o/v", name="v", license="mit"), Model(id="o/w", name="w")],
-            [
-                Edge(relation=Relation.HAS_VERSION, source=("Model", name), target=("Version", "v"), properties={})
-                for name in ("o/w", "o/v")
-            ],
-        )
-    )
-
-    def seen(**options):
-        return "".join(sorted(node.id + " " for node in read_lineage(store, "v", **options).nodes)).split()
-
-    assert seen(up=0, down=0) == ["v"]
-    assert seen(up=1, down=0) == ["p", "v"]
-    assert seen(up=2, down=1) == ["c", "g", "m", "p", "v"]
-    assert seen(up=9, down=9) == ["c", "cc", "g", "m", "p", "v"]
-    assert seen(up=9, down=9, min_confidence=0.5) == ["c", "g", "m", "p", "v"]
-    assert seen(up=9, down=9, relations=[Relation.QUANTIZED_FROM]) == ["c", "v"]
-    assert seen(up=9, down=9, basis=Basis.DECLARED) == ["p", "v"]
-    graph = read_lineage(store, "v", up=2, down=1)
-    node = graph.node("v")
-    assert (node.models, node.license, node.parents, node.children) == (("o/v", "o/w"), "mit", 2, 2)
-    assert {(edge.child, edge.parent, str(edge.basis)) for edge in graph.edges} == {
-        ("p", "g", "inferred"),
-        ("v", "p", "inferred"),
-        ("v", "p", "declared"),
-        ("c", "v", "inferred"),
-        ("m", "v", "inferred"),
-        ("m", "g", "inferred"),
-    }
-    assert len(read_whole_lineage(store, 100).edges) == 8
-    assert len(read_whole_lineage(store, 2).nodes) == 2
-    with pytest.raises(UnknownNameError):
-        read_lineage(store, "absent", up=1, down=1)
-
-
-def test_a_cycle_of_claims_ends(store):
-    store.write(lineage(derivation("a", "b", basis=Basis.DECLARED), derivation("b", "a", basis=Basis.DECLARED)))
-    assert len(read_lineage(store, "a", up=50, down=50).edges) == 2
-
-
-def test_an_edit_comes_with_its_evidence_strongest_first(store):
-    edit = derivation(
-        "b",
-        "a",
-        summary="b is a fine-tune of a",
-        parameters={"rank": 8},
-        observations=tuple(
-            Observation(kind=kind, statement="s", method="m", log_odds=odds, value=odds)
-            for kind, odds in (("weak", 0.5), ("against", -3.0), ("strong", 4.0))
-        ),
-    )
-    store.write(lineage(edit))
-    detail = read_edit(store, edit.id)
-    assert [item.kind for item in detail.evidence] == ["strong", "against", "weak"]
-    assert (detail.child, detail.parents, detail.parameters) == ("b", ("a",), '{"rank": 8}')
-    with pytest.raises(UnknownNameError):
-        read_edit(store, "absent")
-
-
-def test_finding_versions(store):
-    store.write(
-        Rows.of(
-            [version(name) for name in ("bert", "bert-large", "my-bert", "gpt")]
-            + [Model(id="Org/Other", name="Other")],
-            [
-                Edge(
-                    relation=Relation.HAS_VERSION,
-                    source=("Model", "Org/Other"),
-                    target=("Version", "gpt"),
-                    properties={},
-                )
-            ],
-        )
-    )
-    assert [node.id for node in find_versions(store, "bert", 10)] == ["bert", "bert-large", "my-bert"]
-    assert [node.id for node in find_versions(store, "BERT", 1)] == ["bert"]
-    assert [node.id for node in find_versions(store, "org/oth", 10)] == ["gpt"]
-    assert find_versions(store, "absent", 10) == ()
-    assert len(find_versions(store, "", 10)) == 4
-
-
-def test_what_is_in_the_lake_is_found_before_what_is_implied(store):
-    hidden = Version(id="ghost: implied:1", name="hidden parent of a/gpt and z/gpt", kind=VersionKind.GHOST)
-    store.write(Rows.of([hidden, version("z/gpt")], []))
-    assert [node.id for node in find_versions(store, "gpt", 10)] == ["z/gpt", hidden.id]
-    assert [node.id for node in read_versions(store, ["z/gpt", "nowhere"])] == ["z/gpt"]

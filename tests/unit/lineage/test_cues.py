@@ -1,10 +1,8 @@
 """What speaks for a direction, what shape a tree has, and who is not there."""
 
-import importlib.util
 import math
 from collections.abc import Callable
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,13 +21,7 @@ from lineage.relatedness import kinship
 from lineage.rules.expansion import repeats_layers
 from lineage.rules.quantization import to_bf16
 from lineage.spanning_tree import shape_prior
-
-_spec = importlib.util.spec_from_file_location("networks", Path(__file__).with_name("networks.py"))
-assert _spec is not None
-assert _spec.loader is not None
-networks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(networks)
-network, trained = networks.network, networks.trained
+from tests.unit.lineage.networks import network, trained
 
 Take = Callable[[dict[str, np.ndarray]], Fingerprint]
 

@@ -1,8 +1,6 @@
 """The inference on made-up lakes: what was done is found, whatever the order, and nothing is invented."""
 
-import importlib.util
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +12,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.calibration import default_calibration, read_calibration
 from lineage.inference import Inference, infer
-
-_spec = importlib.util.spec_from_file_location("networks", Path(__file__).with_name("networks.py"))
-assert _spec is not None
-assert _spec.loader is not None
-networks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(networks)
-network, trained, mixed = networks.network, networks.trained, networks.mixed
+from tests.unit.lineage.networks import HIDDEN, WIDTH, mixed, network, trained
 
 Take = Callable[[dict[str, np.ndarray]], Fingerprint]
 
@@ -154,7 +146,7 @@ def test_a_merge_is_found_with_its_parents_and_coefficients(
 
 
 def test_renumbered_units_are_the_same_function(taken: Take, tree: dict[str, Fingerprint], root: dict) -> None:
-    order = np.random.default_rng(3).permutation(networks.HIDDEN)
+    order = np.random.default_rng(3).permutation(HIDDEN)
     shuffled = dict(root)
     for name, values in root.items():
         if "up_proj" in name or "gate_proj" in name:
@@ -185,7 +177,7 @@ def test_a_tensor_of_nothing_but_one_value_invents_nothing(
     taken: Take, root: dict[str, np.ndarray], value: float
 ) -> None:
     broken = trained(root, 1)
-    broken["model.layers.0.mlp.up_proj.weight"] = np.full((networks.HIDDEN, networks.WIDTH), value, dtype=np.float32)
+    broken["model.layers.0.mlp.up_proj.weight"] = np.full((HIDDEN, WIDTH), value, dtype=np.float32)
     hollow = {name: np.full_like(values, value) for name, values in network(5).items()}
     found = infer([taken(root), taken(broken), taken(hollow)], least_confidence=0.0)
     assert taken(hollow).version not in {version for child, parent, _ in edges(found) for version in (child, parent)}

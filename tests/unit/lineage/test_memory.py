@@ -1,6 +1,5 @@
 """What an inference remembers changes how long it takes, and nothing else."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,13 +12,7 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.inference import infer
 from lineage.memory import Memory
 from modellake.remembering import recall, remember
-
-_spec = importlib.util.spec_from_file_location("networks", Path(__file__).with_name("networks.py"))
-assert _spec is not None
-assert _spec.loader is not None
-networks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(networks)
-network, trained, mixed = networks.network, networks.trained, networks.mixed
+from tests.unit.lineage.networks import mixed, network, trained
 
 Take = Callable[[dict[str, np.ndarray]], Fingerprint]
 
