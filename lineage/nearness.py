@@ -6,7 +6,7 @@ version, its source, its copies, what it was merged from, is among its nearest.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,14 +61,35 @@ def nearest_relatives(
 
 def squared_distances(fingerprints: Sequence[Fingerprint], roles: Collection[str]) -> NDArray[np.floating]:
     """Mean squared distance of every pair over the roles that both have, in typical units; infinite where none is."""
-    size = len(fingerprints)
-    dtype = np.dtype(np.float64 if size <= EXACT_SIZE else np.float32)
+    dtype: np.dtype[np.floating] = np.dtype(np.float64) if len(fingerprints) <= EXACT_SIZE else np.dtype(np.float32)
+    stacks = role_stacks(fingerprints, roles=roles, side=THINNED_SIDE)
+    vectors = ((stack.members, stack.blocks.reshape(len(stack.blocks), -1).astype(dtype)) for stack in stacks)
+    return mean_squares(len(fingerprints), vectors, dtype)
+
+
+def mean_squares(
+    size: int, vectors: Iterable[tuple[NDArray[np.int64], NDArray[np.floating]]], dtype: np.dtype[np.floating]
+) -> NDArray[np.floating]:
+    """Mean of the squared distances of all pairs over several roles, each in its typical distance.
+
+    Parameters
+    ----------
+    size : int
+    vectors : iterable of (members, values)
+        For each role, the positions of the versions that have it and one vector each.
+    dtype : dtype
+        Of the outcome.
+
+    Returns
+    -------
+    (size, size) array
+        Infinite where two versions share no role.
+    """
     total = np.zeros((size, size), dtype=dtype)
     counts = np.zeros((size, size), dtype=np.float32)
-    for stack in role_stacks(fingerprints, roles=roles, side=THINNED_SIDE):
-        vectors: NDArray[np.floating] = stack.blocks.reshape(len(stack.blocks), -1).astype(dtype)
-        squared = pairwise_squares(vectors)
-        at = np.ix_(stack.members, stack.members)
+    for members, values in vectors:
+        squared = pairwise_squares(values)
+        at = np.ix_(members, members)
         total[at] += squared / typical(squared)
         counts[at] += 1
     total /= np.maximum(counts, 1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import RoleStack, role_stacks
-from lineage.nearness import pairwise_squares, typical
+from lineage.nearness import mean_squares
 from lineage.tail_distance import QuietBasis, tail_energies
 from lineage.threads import processors
 
@@ -191,17 +191,9 @@ def _candidates(
 
 def _quiet_distances(fingerprints: Sequence[Fingerprint], roles: Collection[str]) -> NDArray[np.floating]:
     """Squared distances of all pairs in the quiet directions, averaged over the roles both members have."""
-    size = len(fingerprints)
-    total = np.zeros((size, size), dtype=np.float32)
-    counts = np.zeros((size, size), dtype=np.float32)
-    for stack in role_stacks(fingerprints, roles=roles):
-        squared = pairwise_squares(_quiet(stack.blocks).reshape(len(stack.blocks), -1))
-        at = np.ix_(stack.members, stack.members)
-        total[at] += squared / typical(squared)
-        counts[at] += 1
-    total /= np.maximum(counts, 1)
-    total[counts == 0] = np.inf
-    return total
+    stacks = role_stacks(fingerprints, roles=roles)
+    vectors = ((stack.members, _quiet(stack.blocks).reshape(len(stack.blocks), -1)) for stack in stacks)
+    return mean_squares(len(fingerprints), vectors, np.dtype(np.float32))
 
 
 def _quiet(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
