@@ -121,6 +121,9 @@ class Fingerprint:
         `full` or `adapter`, a value of `graph_schema.labels.VersionKind`.
     scale : float
         For a LoRA adapter, alpha / rank; 1 otherwise.
+    batches : int or None
+        How many batches the network was trained on, as its batch normalisation counted; None where nothing counts. No
+        part of the version's id.
     """
 
     version: str
@@ -129,6 +132,7 @@ class Fingerprint:
     tensors: tuple[TensorFingerprint, ...]
     kind: str = "full"
     scale: float = 1.0
+    batches: int | None = None
 
     def by_role(self) -> dict[str, TensorFingerprint]:
         """The tensors by role."""

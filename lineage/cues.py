@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from graph_schema.derivation import Observation
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import largest_samples, tensor_pairs
+from lineage.batch_clock import COUNTED, came_first
 from lineage.calibration import Calibration
 from lineage.direction import Reading, decay_clock, grid_lost, growth, row_growth
 from lineage.rules.expansion import layer_count, repeats_layers
@@ -58,6 +59,8 @@ class EdgeCues:
     clock_rows : int
     grid : float or None
         See `lineage.direction.grid_lost`.
+    batches : (int, int) or None
+        How many batches the two have counted, where that tells which is older.
     features : mapping of str to float
         The figures that fitted weights multiply.
     parts : tuple of (str, float)
@@ -69,6 +72,7 @@ class EdgeCues:
     clock: float | None
     clock_rows: int
     grid: float | None
+    batches: tuple[int, int] | None
     features: Mapping[str, float]
     parts: tuple[tuple[str, float], ...]
 
@@ -85,6 +89,7 @@ class EdgeCues:
             rows=None if self.rows is None else self.rows.reversed(),
             clock=None if self.clock is None else -self.clock,
             grid=None if self.grid is None else -self.grid,
+            batches=None if self.batches is None else self.batches[::-1],
             features={name: -value for name, value in self.features.items()},
             parts=tuple((name, -value) for name, value in self.parts),
         )
@@ -92,6 +97,7 @@ class EdgeCues:
     def observations(self) -> tuple[Observation, ...]:
         """One observation a cue that spoke."""
         grown, rows = self.growth or NOTHING, self.rows or NOTHING
+        counted = self.batches or (0, 0)
         words = {
             "growth": f"the squared norms grew by {grown.value:+.2f} of the squared distance, give or take "
             f"{grown.error:.2f} (a step away adds about 1, one back takes about 1)",
@@ -101,6 +107,8 @@ class EdgeCues:
             f"{np.exp(-(self.clock or 0)):.6f}: the decay of weights ran from parent to child",
             "grid": f"{abs(self.grid or 0):.1%} of the values lie on a 16-bit grid in the "
             f"{'parent' if (self.grid or 0) > 0 else 'child'} alone: training destroys a grid",
+            "batches": f"batch normalisation has counted {counted[0]:,} batches in the parent and {counted[1]:,} in "
+            "the child: the count runs on in training",
             "layers": "the parent has more layers: a student that started from some of its teacher's",
             "repeated_layers": "layers of the deeper one are kin to each other: it was grown by repeating layers",
             "lossy": "the child alone is quantised or pruned, and such copies are hardly ever trained on",
@@ -149,6 +157,7 @@ def edge_cues(
         clock=None if clock is None else clock[0],
         clock_rows=0 if clock is None else clock[1],
         grid=grid,
+        batches=(first.batches or 0, second.batches or 0) if came_first(first, second) else None,
         features=features,
         parts=(*parts, *_priors(first, second, signs or (traits(first), traits(second)))),
     )
@@ -165,6 +174,9 @@ def _priors(first: Fingerprint, second: Fingerprint, signs: tuple[Traits, Traits
         parts.append(("repeated_layers", -REPEATED_LAYERS * deeper))
     elif deeper:
         parts.append(("layers", FEWER_LAYERS * deeper))
+    older = came_first(first, second)
+    if older:
+        parts.append(("batches", COUNTED * older))
     tasked = int(_has_task_head(second)) - int(_has_task_head(first))
     if tasked:
         parts.append(("task_head", TASK_HEAD * tasked))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graph_schema.fingerprint import Fingerprint
+from lineage.batch_clock import COUNTED, trained_apart
 from lineage.calibration import Calibration
 from lineage.certain import CertainEdge, certain_edges
 from lineage.cues import EdgeCues, edge_cues, node_angles
@@ -113,7 +114,7 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
     weighed, _ = weighed_links(fingerprints, roles, near, aside=copies)
     links = {(link.one, link.two): link for link in weighed}
     forced = {(min(edge.parent, edge.child), max(edge.parent, edge.child)) for edge in certain}
-    edges = below_copies(neighbour_tree(fingerprints, links, certain), certain, vectors)
+    edges = below_copies(neighbour_tree(fingerprints, links, certain, calibration.link_sharpness), certain, vectors)
     chosen = [pair for pair in edges if pair not in forced]
     cues = {
         (one, two): edge_cues(fingerprints[one], fingerprints[two], calibration, (signs[one], signs[two]))
@@ -122,7 +123,7 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
     directed = _direction_scores(edges, cues, certain, vectors, calibration)
     prior = {node: calibration.shape * value for node, value in shape_prior(edges).items()}
     rooting = root_posterior(edges, directed, prior=prior)
-    neighbours = _neighbour_odds(size, links, edges, certain, calibration)
+    neighbours = _neighbour_odds(fingerprints, links, edges, certain, calibration)
     rooted = _tree_edges(size, edges, rooting, certain, links, cues, neighbours, calibration)
     return FamilyTree(
         root=rooting.root,
@@ -156,7 +157,7 @@ def _direction_scores(
 
 
 def _neighbour_odds(
-    size: int,
+    fingerprints: Sequence[Fingerprint],
     links: Mapping[tuple[int, int], WeighedLink],
     edges: Sequence[tuple[int, int]],
     certain: Sequence[CertainEdge],
@@ -171,7 +172,8 @@ def _neighbour_odds(
     costs = np.array([links[pair].cost if pair in links else 0.0 for pair in everything])
     floor = 1e-6 * float(costs[costs > 0].min()) if (costs > 0).any() else 1.0
     log_weights = -calibration.link_sharpness * np.log(np.maximum(costs, floor))
-    return dict(zip(edges, link_posteriors(size, edges, everything, log_weights), strict=True))
+    log_weights -= [COUNTED * trained_apart(fingerprints[one], fingerprints[two]) for one, two in everything]
+    return dict(zip(edges, link_posteriors(len(fingerprints), edges, everything, log_weights), strict=True))
 
 
 def _tree_edges(

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 from lineage.cues import EdgeCues
 
-GROWTHS = frozenset({"growth", "row_growth"})
+GROWTHS = frozenset({"growth", "row_growth", "batches"})
+"""Cues that may speak: of two siblings, one was trained for longer."""
+
 LARGEST_READING = 0.15
 LARGEST_ERROR = 0.15
 

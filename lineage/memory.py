@@ -18,7 +18,7 @@ from lineage.calibration import Calibration
 from lineage.conclusions import Conclusions
 from lineage.relatedness import families, related_pairs
 
-METHOD = "3"
+METHOD = "4"
 """Raised whenever the same family leads to other conclusions."""
 
 Conclude = Callable[[Sequence[Fingerprint], Calibration], Conclusions]
@@ -83,7 +83,6 @@ class Memory:
 
 def family_key(family: Sequence[Fingerprint], calibration: Calibration, *, opened: bool = False) -> str:
     """What the conclusions about a family depend on, as a digest."""
-    text = "\0".join(
-        [METHOD, repr(calibration), str(opened), *sorted(f"{item.version} {item.format}" for item in family)]
-    )
+    members = sorted(f"{item.version} {item.format} {item.batches}" for item in family)
+    text = "\0".join([METHOD, repr(calibration), str(opened), *members])
     return blake2b(text.encode(), digest_size=20).hexdigest()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import tensor_pairs
+from lineage.batch_clock import clocked_forest
 from lineage.certain import CertainEdge
 from lineage.cues import LOSSY_IS_LEAF
 from lineage.direction import growth
@@ -18,16 +19,23 @@ from lineage.topology import WeighedLink
 
 Pair = tuple[int, int]
 
+LEAST_COST = 1e-6
+"""What is nearer than this share of the nearest pair that differs is as near as equal."""
+
 
 def neighbour_tree(
-    fingerprints: Sequence[Fingerprint], links: Mapping[Pair, WeighedLink], certain: Sequence[CertainEdge]
+    fingerprints: Sequence[Fingerprint],
+    links: Mapping[Pair, WeighedLink],
+    certain: Sequence[CertainEdge],
+    sharpness: float,
 ) -> list[Pair]:
     """The edges of the tree, each with its smaller end first.
 
     A mean lies nearer to the common ancestor of its constituents than they do themselves, so that a spanning tree would
     run through every merge. So the tree of all others is found first; then each merge hangs from its heaviest
     constituent, and what is nearer to a merge than to its neighbour moves below it, unless it stands between the
-    constituents or is smaller in norm (an ancestor, not a descendant).
+    constituents or is smaller in norm (an ancestor, not a descendant). Where versions tell how long they were trained,
+    no link runs against that clock if there is another as good.
 
     Parameters
     ----------
@@ -35,17 +43,32 @@ def neighbour_tree(
     links : mapping of (one, two) to WeighedLink
     certain : sequence of CertainEdge
         Without cycles.
+    sharpness : float
+        `Calibration.link_sharpness`.
     """
-    size = len(fingerprints)
     merged = [edge for edge in certain if edge.merge is not None]
     aside = _below({edge.child for edge in merged}, certain)
     forced = [_pair(edge.parent, edge.child) for edge in certain]
-    weighed = [(one, two, link.cost) for (one, two), link in links.items() if one not in aside and two not in aside]
-    kept = minimum_spanning_forest(size, weighed, forced=[pair for pair in forced if not aside & set(pair)])
-    edges = forced + [weighed[index][:2] for index in kept]
+    free = [pair for pair in links if not aside & set(pair)]
+    joined = [pair for pair in forced if not aside & set(pair)]
+    costs = dict(zip(free, link_costs([links[pair] for pair in free], sharpness), strict=True))
+    kept = clocked_forest(fingerprints, costs, joined)
+    if kept is None:
+        weighed = [(*pair, links[pair].cost) for pair in free]
+        kept = [free[index] for index in minimum_spanning_forest(len(fingerprints), weighed, forced=joined)]
+    edges = forced + kept
     for edge in merged:
         edges = _move_below(edge, edges, fingerprints, links, frozenset(forced))
     return edges
+
+
+def link_costs(links: Sequence[WeighedLink], sharpness: float) -> list[float]:
+    """Minus the logarithm of each link's weight: a power of its cost, bounded where that is rounding or unknown."""
+    costs = np.array([link.cost for link in links])
+    known = costs[(costs > 0) & np.isfinite(costs)]
+    low, high = (LEAST_COST * known.min(), known.max() / LEAST_COST) if known.size else (1.0, 1.0)
+    found: list[float] = (sharpness * np.log(np.clip(costs, low, high))).tolist()
+    return found
 
 
 def below_copies(edges: Sequence[Pair], certain: Sequence[CertainEdge], vectors: FamilyVectors) -> tuple[Pair, ...]:

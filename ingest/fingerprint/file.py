@@ -111,6 +111,8 @@ def to_bytes(fingerprint: Fingerprint, *, samples: bool = True) -> bytes:
         "scale": fingerprint.scale,
         "tensors": [[t.role, t.name, t.dtype, list(t.shape)] for t in tensors],
     }
+    if fingerprint.batches is not None:
+        description["batches"] = fingerprint.batches
     header: dict[str, object] = {}
     offset = 0
     for name, dtype, values in columns:
@@ -199,6 +201,8 @@ def _parse(content: bytes, where: str) -> Fingerprint:
             check(not places_on_axis.size or int(places_on_axis[-1]) < axis, "samples from outside a tensor")
         tensors.append(tensor)
     blocks.check_finished()
+    batches = description.get("batches")
+    check(batches is None or (type(batches) is int and batches >= 0), "an impossible count of batches")
     keys = [(tensor.role, tensor.name) for tensor in tensors]
     check(keys == sorted(keys) and len({role for role, _ in keys}) == n, "roles out of order or not unique")
     return Fingerprint(
@@ -208,6 +212,7 @@ def _parse(content: bytes, where: str) -> Fingerprint:
         tensors=tuple(tensors),
         kind=_text(description, "kind"),
         scale=float(description["scale"]),
+        batches=batches,
     )
 
 

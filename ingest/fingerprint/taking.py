@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from graph_schema.errors import FormatError, InputError
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 from graph_schema.identity import version_id
+from ingest.fingerprint.batch_counters import batches_counted
 from ingest.fingerprint.chunks import Chunk, chunks_of
 from ingest.fingerprint.plan import BlockPlan
 from ingest.fingerprint.roles import Assignment, assign_roles
@@ -74,6 +75,7 @@ def take_fingerprint(
     assignment = assign_roles(
         [tensor.name for tensor in source.tensors], model_type=str((config or {}).get("model_type") or "")
     )
+    batches = batches_counted(source)
     if len(assignment.roles) > MANY_TENSORS:
         source = stacked = StackedSource(source, assignment.roles)
         assignment = replace(assignment, roles=stacked.roles)
@@ -88,6 +90,7 @@ def take_fingerprint(
         tensors=tuple(sorted(tensors, key=lambda t: (t.role, t.name))),
         kind=kind,
         scale=scale,
+        batches=batches,
     )
 
 
