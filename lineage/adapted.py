@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Basis, Relation
-from lineage.adapters import LEAST_FIT, AdapterFit, adapter_fit, is_merged
+from lineage.adapters import LEAST_FIT, AdapterFit, adapter_fit, is_merged, repeated
 from lineage.conclusions import Abstention, Conclusions
 from lineage.derivations import METHOD, MOST_CERTAIN
 
@@ -19,16 +19,15 @@ BASE_FOUND = 0.4
 TRIED = 12
 """Members of a family that an adapter is held against: its root, and those with most children."""
 
-AS_GOOD = 0.9
-"""A member that fits by so much of the best fit is as likely; the one nearest to the root is named."""
+TAKEN_BACK = -0.05
+"""Cosine (`lineage.adapters.repeated`) from which on an adapter takes back what a step of training had brought."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
-    """A model that an adapter is held against: how far below its family's root, and how well it fits."""
+    """A model that an adapter is held against, and how well it fits."""
 
     group: int
-    depth: int
     version: str
     fit: AdapterFit
 
@@ -64,6 +63,9 @@ def adapter_conclusions(
         if relation in (Relation.FINE_TUNED_FROM, Relation.EDITED_FROM) and parent in by_id
     ]
     tried = [_tried(group, parents) for group in groups]
+    below: dict[str, list[str]] = {}
+    for parent, child in steps:
+        below.setdefault(parent, []).append(child)
     derivations: list[Derivation] = []
     abstentions: list[Abstention] = []
     for adapter in adapters:
@@ -72,9 +74,9 @@ def adapter_conclusions(
             derivations.append(_from_merged(adapter, *merged))
             continue
         fits = [
-            _Candidate(group=number, depth=depth, version=version, fit=fit)
+            _Candidate(group=number, version=version, fit=fit)
             for number, members in enumerate(tried)
-            for depth, version in members
+            for version in members
             if (fit := adapter_fit(adapter, by_id[version])).modules
         ]
         best = max((item.fit.z for item in fits), default=0.0)
@@ -82,10 +84,9 @@ def adapter_conclusions(
             reason = "it fits no model of the lake" if fits else "no model of the lake has the matrices it changes"
             abstentions.append(Abstention(version=adapter.version, reason=reason))
             continue
-        equals = sorted(
-            (item for item in fits if item.fit.z >= AS_GOOD * best), key=lambda item: (item.depth, item.version)
-        )
-        derivations.append(_from_family(adapter, equals, len(groups[equals[0].group])))
+        nearest = min((item for item in fits if item.fit.z == best), key=lambda item: item.version)
+        way = _way_down(adapter, tried[nearest.group][0], below, by_id)
+        derivations.append(_from_family(adapter, nearest, way, len(groups[nearest.group])))
     doubt = "the adapter fits a family of the lake, but its members fit about alike"
     return Conclusions(
         derivations=tuple(derivations),
@@ -94,8 +95,8 @@ def adapter_conclusions(
     )
 
 
-def _tried(group: Sequence[Fingerprint], parents: Mapping[str, str]) -> list[tuple[int, str]]:
-    """Depth and id of the members that adapters are held against."""
+def _tried(group: Sequence[Fingerprint], parents: Mapping[str, str]) -> list[str]:
+    """The members that adapters are held against, the root first."""
     inside = {item.version for item in group}
     children = Counter(parents[version] for version in inside if version in parents)
 
@@ -107,7 +108,24 @@ def _tried(group: Sequence[Fingerprint], parents: Mapping[str, str]) -> list[tup
 
     members = [(depth(version), version) for version in inside]
     members.sort(key=lambda item: (item[0] > 0, -children[item[1]], item))
-    return members[:TRIED]
+    return [version for _, version in members[:TRIED]]
+
+
+def _way_down(
+    adapter: Fingerprint, root: str, below: Mapping[str, Sequence[str]], by_id: Mapping[str, Fingerprint]
+) -> list[str]:
+    """From the root of a family along the steps of training that an adapter takes back, to its likeliest base.
+
+    Adapters are mostly trained on what everyone starts from: that it is another member needs evidence.
+    """
+    way = [root]
+    while True:
+        steps = sorted(below.get(way[-1], ()), key=lambda child: (-len(below.get(child, ())), child))[:TRIED]
+        cosines = [(repeated(adapter, by_id[way[-1]], by_id[child]), child) for child in steps if child not in way]
+        least = min(cosines, default=(0.0, ""))
+        if least[0] > TAKEN_BACK:
+            return way
+        way.append(least[1])
 
 
 def _merged(
@@ -140,25 +158,36 @@ def _from_merged(adapter: Fingerprint, base: str, merged: str) -> Derivation:
     )
 
 
-def _from_family(adapter: Fingerprint, equals: Sequence[_Candidate], members: int) -> Derivation:
-    named, fit = equals[0].version, equals[0].fit
+def _from_family(adapter: Fingerprint, nearest: _Candidate, way: Sequence[str], members: int) -> Derivation:
+    fit = nearest.fit
+    others = (nearest.version, *reversed(way[:-1]))
+    observations = [
+        Observation(
+            kind="adapter_fit",
+            statement=f"what it learned lies where the weights of {fit.modules} matrices lie, {fit.z:.1f} standard "
+            "deviations above what an adapter of a stranger reaches",
+            value=fit.z,
+            log_odds=float(min(fit.z**2 / 2, 20.0)),
+            method="adapters.adapter_fit",
+        )
+    ]
+    if len(way) > 1:
+        observations.append(
+            Observation(
+                kind="taken_back",
+                statement=f"it takes back what the training of this version had added to {way[-2][:12]}",
+                log_odds=1.0,
+                method="adapters.repeated",
+            )
+        )
     return Derivation(
         child=adapter.version,
-        parents=(Parent(id=named),),
+        parents=(Parent(id=way[-1]),),
         relation=Relation.ADAPTED_FROM,
         basis=Basis.INFERRED,
         confidence=MOST_CERTAIN if members == 1 else BASE_FOUND,
         method=f"{METHOD} adapter fit",
         summary=f"fits the family of this version ({members} members); which of them was its base is less sure",
-        observations=(
-            Observation(
-                kind="adapter_fit",
-                statement=f"what it learned lies where the weights of {fit.modules} matrices lie, {fit.z:.1f} standard "
-                "deviations above what an adapter of a stranger reaches",
-                value=fit.z,
-                log_odds=float(min(fit.z**2 / 2, 20.0)),
-                method="adapters.adapter_fit",
-            ),
-        ),
-        runner_up=equals[1].version if len(equals) > 1 else None,
+        observations=tuple(observations),
+        runner_up=next((version for version in others if version != way[-1]), None),
     )

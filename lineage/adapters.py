@@ -14,7 +14,7 @@ the merged model is there too, which is its base plus the product.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,12 +91,49 @@ def is_merged(adapter: Fingerprint, base: Fingerprint, merged: Fingerprint) -> b
     Every module that can be compared must have moved by scale * B A, to within a hundredth of its length and what
     storing it rounds away; at least one.
     """
-    theirs = merged.by_role()
     compared = 0
-    for down, up, tensor in _modules(adapter, base):
+    for found in _changes(adapter, base, merged):
+        if found is None:
+            return False
+        expected, change, held = found
+        if np.linalg.norm(change - expected) > 1e-2 * np.linalg.norm(expected) + 2 * held:
+            return False
+        compared += bool(np.linalg.norm(expected) > 10 * held)
+    return compared > 0
+
+
+def repeated(adapter: Fingerprint, start: Fingerprint, end: Fingerprint) -> float:
+    """Cosine between what an adapter adds and the change from one model to another, over the modules it has.
+
+    Two trainings from one start agree in part: an adapter that repeats what led from `start` to `end` was not trained
+    on `end`, which has that already. One that takes it back was: it unlearns what its base had learned.
+
+    Returns
+    -------
+    float in [-1, 1]
+        0 where nothing can be compared.
+    """
+    product = mine = theirs = 0.0
+    for expected, change, _ in filter(None, _changes(adapter, start, end)):
+        product += float(np.vdot(expected, change))
+        mine += float(np.vdot(expected, expected))
+        theirs += float(np.vdot(change, change))
+    return product / float(np.sqrt(mine * theirs)) if mine * theirs > 0 else 0.0
+
+
+def _changes(
+    adapter: Fingerprint, start: Fingerprint, end: Fingerprint
+) -> Iterator[tuple[Matrix, Matrix, float] | None]:
+    """For each module scale * B A, the change of its matrix, and what storing that rounds away.
+
+    None stands for a module that `end` lacks; what is not sampled at common places is passed over.
+    """
+    theirs = end.by_role()
+    for down, up, tensor in _modules(adapter, start):
         other, oriented = theirs.get(tensor.role), _oriented(down, up, tensor)
         if other is None or oriented is None or other.block.shape != tensor.block.shape:
-            return False
+            yield None
+            continue
         _, turned = oriented
         outputs, inputs = (tensor.columns, tensor.rows) if turned else (tensor.rows, tensor.columns)
         _, out_up, out_base = np.intersect1d(up.rows, outputs, assume_unique=True, return_indices=True)
@@ -107,10 +144,7 @@ def is_merged(adapter: Fingerprint, base: Fingerprint, merged: Fingerprint) -> b
         change = other.block.astype(np.float64) - tensor.block
         change = (change.T if turned else change)[np.ix_(out_base, in_base)]
         held = float(np.linalg.norm(tensor.block)) * max(ROUNDING.get(item.dtype, 0.0) for item in (tensor, other))
-        if np.linalg.norm(change - expected) > 1e-2 * np.linalg.norm(expected) + 2 * held:
-            return False
-        compared += bool(np.linalg.norm(expected) > 10 * held)
-    return compared > 0
+        yield expected, np.nan_to_num(change), held
 
 
 def _modules(

@@ -1,5 +1,6 @@
 """Adapters: the permutation moments are exact, and what was trained on a network fits that network alone."""
 
+from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
@@ -8,10 +9,11 @@ from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 from graph_schema.labels import Relation
-from lineage.adapters import LEAST_FIT, _mantel, adapter_fit, is_merged
+from lineage.adapters import LEAST_FIT, _mantel, adapter_fit, is_merged, repeated
 from lineage.inference import infer
 
 Weights = dict[str, NDArray[np.float64]]
+Task = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 INPUTS, HIDDEN, OUTPUTS, RANK = 12, 96, 6, 4
 ROLE = "layers.0.mlp.up.weight"
@@ -77,36 +79,44 @@ class Adam:
             weights[name] = (1 - self.rate * self.decay) * weights[name] - self.rate * move
 
 
+def first_task(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What networks are trained to imitate: a fixed random function."""
+    return np.sin(x @ np.random.default_rng(99).standard_normal((OUTPUTS, INPUTS)).T)
+
+
+def other_task(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Another one."""
+    return np.cos(x @ np.random.default_rng(7).standard_normal((OUTPUTS, INPUTS)).T)
+
+
 def trained(seed: int) -> Weights:
-    """A network of three matrices, trained to imitate a fixed random function."""
+    """A network of three matrices."""
     generator = np.random.default_rng(seed)
     weights = {
         "in": generator.standard_normal((HIDDEN, INPUTS)) / np.sqrt(INPUTS),
         ROLE: generator.standard_normal((HIDDEN, HIDDEN)) / np.sqrt(HIDDEN),
         "out": generator.standard_normal((OUTPUTS, HIDDEN)) / np.sqrt(HIDDEN),
     }
-    task = np.random.default_rng(99).standard_normal((OUTPUTS, INPUTS))
     adam = Adam(rate=0.01, decay=0.1)
     for _ in range(1500):
         x = generator.standard_normal((64, INPUTS))
         first, second, y = forward(weights, weights[ROLE], x)
-        error = (y - np.sin(x @ task.T)) / len(x)
+        error = (y - first_task(x)) / len(x)
         behind = (error @ weights["out"]) * (1 - second**2)
         before = (behind @ weights[ROLE]) * (1 - first**2)
         adam.step(weights, {"out": error.T @ second, ROLE: behind.T @ first, "in": before.T @ x})
     return weights
 
 
-def adapted(base: Weights, seed: int) -> Weights:
-    """A LoRA on the middle matrix, trained on another function."""
+def adapted(base: Weights, seed: int, task: Task = other_task) -> Weights:
+    """A LoRA on the middle matrix."""
     generator = np.random.default_rng(seed)
     factors = {DOWN: generator.standard_normal((RANK, HIDDEN)) / np.sqrt(HIDDEN), UP: np.zeros((HIDDEN, RANK))}
-    task = np.random.default_rng(7).standard_normal((OUTPUTS, INPUTS))
     adam = Adam(rate=0.01)
     for _ in range(500):
         x = generator.standard_normal((64, INPUTS))
         first, second, y = forward(base, base[ROLE] + factors[UP] @ factors[DOWN], x)
-        error = (y - np.cos(x @ task.T)) / len(x)
+        error = (y - task(x)) / len(x)
         step = ((error @ base["out"]) * (1 - second**2)).T @ first
         adam.step(factors, {UP: step @ factors[DOWN].T, DOWN: factors[UP].T @ step})
     return factors
@@ -186,6 +196,22 @@ def test_a_merged_adapter_is_recognised(networks: list[Weights], adapter: Weight
     assert {(edge.child, edge.parents[0].id) for edge in found.derivations if edge.child == "adapter"} == {
         ("adapter", "model0")
     }
+
+
+def test_an_adapter_that_takes_back_what_a_member_learned_was_trained_on_it(
+    networks: list[Weights], adapter: Weights
+) -> None:
+    before = adapted(networks[0], 60)
+    child = networks[0] | {ROLE: networks[0][ROLE] + before[UP] @ before[DOWN]}
+    base, member = version("base", {ROLE: networks[0][ROLE]}), version("member", {ROLE: child[ROLE]})
+    on_base = version("adapter", adapter, kind="adapter")
+    on_member = version("adapter", adapted(child, 51, first_task), kind="adapter")
+    assert repeated(on_base, base, member) > 0.1
+    assert repeated(on_member, base, member) < -0.1
+    assert repeated(on_base, member, base) == pytest.approx(-repeated(on_base, base, member))
+    for item, expected in ((on_base, "base"), (on_member, "member")):
+        found = infer([item, base, member], least_confidence=0.0)
+        assert [edge.parents[0].id for edge in found.derivations if edge.child == "adapter"] == [expected]
 
 
 def test_an_adapter_that_learned_nothing_fits_nothing(networks: list[Weights], adapter: Weights) -> None:
