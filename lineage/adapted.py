@@ -12,6 +12,7 @@ from graph_schema.labels import Basis, Relation
 from lineage.adapters import LEAST_FIT, AdapterFit, adapter_fit, is_merged, repeated
 from lineage.conclusions import Abstention, Conclusions
 from lineage.derivations import METHOD, MOST_CERTAIN
+from lineage.spanning_tree import depths_of
 
 BASE_FOUND = 0.4
 """How sure it is that an adapter was trained on the member named, its family being known: members fit about alike."""
@@ -99,14 +100,8 @@ def _tried(group: Sequence[Fingerprint], parents: Mapping[str, str]) -> list[str
     """The members that adapters are held against, the root first."""
     inside = {item.version for item in group}
     children = Counter(parents[version] for version in inside if version in parents)
-
-    def depth(version: str) -> int:
-        steps = 0
-        while (version := parents.get(version, "")) in inside:
-            steps += 1
-        return steps
-
-    members = [(depth(version), version) for version in inside]
+    depths = depths_of({version: parents[version] for version in inside if parents.get(version) in inside})
+    members = [(depths.get(version, 0), version) for version in inside]
     members.sort(key=lambda item: (item[0] > 0, -children[item[1]], item))
     return [version for _, version in members[:TRIED]]
 

@@ -20,6 +20,7 @@ from lineage.conclusions import Abstention, Conclusions, ImpliedParent
 from lineage.family_conclusions import family_conclusions
 from lineage.memory import Memory, family_key
 from lineage.relatedness import families
+from lineage.students import student_conclusions
 from lineage.symmetry.frame import turned_kin
 from lineage.symmetry.weights import WeightSource
 from lineage.threads import processors, single_threaded
@@ -118,7 +119,8 @@ def infer(
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        found.append(adapter_conclusions(adapters, [[members[place] for place in group] for group in groups], found))
+        everyone = [[members[place] for place in group] for group in groups]
+        found += [adapter_conclusions(adapters, everyone, found), student_conclusions(everyone, found)]
     if progress is not None:
         progress(len(groups), len(groups))
     remembered.forget(family_key(family, fitted, opened=opened) for family in kin)

@@ -276,3 +276,28 @@ def orient(edges: Sequence[tuple[int, int]], root: int) -> dict[int, int]:
                 parents[other] = node
                 order.append(other)
     return parents
+
+
+def depths_of(parents: Mapping[str, str]) -> dict[str, int]:
+    """How many steps each child stands below the top of its tree; nodes that are no child are left out.
+
+    Parameters
+    ----------
+    parents : mapping of child to parent
+        Without cycles.
+
+    Examples
+    --------
+    >>> depths_of({"b": "a", "c": "b"})
+    {'b': 1, 'c': 2}
+    """
+    depths: dict[str, int] = {}
+    for child in parents:
+        way = [child]
+        while way[-1] in parents and way[-1] not in depths:
+            way.append(parents[way[-1]])
+        above = depths.get(way[-1], 0)
+        for steps, node in enumerate(reversed(way)):
+            if node in parents:
+                depths[node] = above + steps
+    return depths
