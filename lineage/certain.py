@@ -53,6 +53,7 @@ def certain_edges(
     near: Sequence[Sequence[int]],
     vectors: FamilyVectors,
     signs: Sequence[Traits],
+    loose: frozenset[int] = frozenset(),
 ) -> list[CertainEdge]:
     """Lossy copies and merges among the members of a family.
 
@@ -64,6 +65,8 @@ def certain_edges(
     vectors : FamilyVectors
     signs : sequence of Traits
         What each member shows by itself.
+    loose : frozenset of int
+        Members whose scales are estimates.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def certain_edges(
     """
     found = _copies(fingerprints, near, signs)
     copies = frozenset(edge.child for edge in found)
-    merges = find_merges(fingerprints, vectors, near, copies)
+    merges = find_merges(fingerprints, vectors, near, copies, loose)
     # Of collinear versions each explains the others: a mean comes before what needs a negative weight, and what leaves
     # least before the rest; later ones that would close a cycle fall away.
     for child, merge in sorted(merges.items(), key=lambda item: (_negative(item[1]), item[1].residual, item[0])):

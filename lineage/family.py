@@ -91,7 +91,9 @@ class FamilyTree:
     hidden: tuple[HiddenParent, ...] = ()
 
 
-def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -> FamilyTree:
+def family_tree(
+    fingerprints: Sequence[Fingerprint], calibration: Calibration, *, estimated: frozenset[str] = frozenset()
+) -> FamilyTree:
     """The most probable tree of a family.
 
     Parameters
@@ -99,6 +101,8 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
     fingerprints : sequence of Fingerprint
         At least two versions that `lineage.relatedness` found related; the result does not depend on their order.
     calibration : Calibration
+    estimated : frozenset of version
+        Members whose scales are estimates (`lineage.symmetry.frame.CommonFrame`).
 
     Notes
     -----
@@ -109,7 +113,8 @@ def family_tree(fingerprints: Sequence[Fingerprint], calibration: Calibration) -
     near = nearest_relatives(fingerprints, roles)
     vectors = FamilyVectors.of(fingerprints)
     signs = [traits(fingerprint) for fingerprint in fingerprints]
-    certain = certain_edges(fingerprints, near, vectors, signs)
+    loose = frozenset(place for place, item in enumerate(fingerprints) if item.version in estimated)
+    certain = certain_edges(fingerprints, near, vectors, signs, loose)
     copies = {edge.child for edge in certain if edge.directed and edge.lossy}
     weighed, _ = weighed_links(fingerprints, roles, near, aside=copies)
     links = {(link.one, link.two): link for link in weighed}

@@ -10,8 +10,10 @@ from lineage.rules.comparison import Comparison
 from lineage.rules.elementwise import describe, elementwise_fit
 from lineage.rules.low_rank import low_rank
 from lineage.rules.merge import Merge
+from lineage.rules.merging import RESIDUAL as AFFINE
 from lineage.rules.merging import affine_fit
 from lineage.rules.passthrough import content_index, stitching
+from lineage.rules.spherical import RESIDUAL as SPHERICAL
 from lineage.rules.spherical import spherical_fit
 
 COMBINED = 24
@@ -22,12 +24,17 @@ CANDIDATES = 12
 
 LEAST_VALUES = 64
 
+LOOSE = 0.05
+"""Residual of a combination of versions whose scales are estimates: what these leave is of second order in how far the
+versions lie apart, a few per cent of the distance. Between versions that only trained, a half and more is left."""
+
 
 def find_merges(
     fingerprints: Sequence[Fingerprint],
     vectors: FamilyVectors,
     near: Sequence[Sequence[int]],
     copies: frozenset[int],
+    loose: frozenset[int] = frozenset(),
 ) -> dict[int, Merge]:
     """The merges among the members of a family, by position.
 
@@ -39,6 +46,8 @@ def find_merges(
         Relatives of each member, nearest first.
     copies : frozenset of int
         Lossy copies: neither merges nor constituents, their sources stand for them.
+    loose : frozenset of int
+        Members whose scales are estimates: a combination in which they take part leaves more than rounding.
 
     Notes
     -----
@@ -62,6 +71,9 @@ def find_merges(
                     or _spherical(few, candidates)
                     or _elementwise(few, candidates)
                 )
+                if merge is None and loose & {child, *candidates}:
+                    merge = _affine(shared, candidates, norms, child, LOOSE) or _spherical(few, candidates, LOOSE)
+                    merge = merge if merge is not None and loose & {child, *merge.members} else None
         if merge is not None:
             found[child] = merge
     return found
@@ -85,8 +97,12 @@ def _passthrough(child: int, fingerprints: Sequence[Fingerprint], index: Mapping
     )
 
 
-def _affine(shared: SharedVectors, candidates: Sequence[int], norms: Sequence[float], child: int) -> Merge | None:
-    fit = affine_fit(shared.values[0], shared.values[1:], convex=False, rounding=shared.rounding)
+def _affine(
+    shared: SharedVectors, candidates: Sequence[int], norms: Sequence[float], child: int, residual: float = AFFINE
+) -> Merge | None:
+    fit = affine_fit(
+        shared.values[0], shared.values[1:], convex=False, rounding=shared.rounding, most_residual=residual
+    )
     if fit is None:
         return None
     members = tuple(candidates[place] for place in fit.members)
@@ -127,8 +143,14 @@ def _affine(shared: SharedVectors, candidates: Sequence[int], norms: Sequence[fl
     )
 
 
-def _spherical(shared: SharedVectors, candidates: Sequence[int]) -> Merge | None:
-    fit = spherical_fit(shared.values[0], shared.values[1:], shared.segments, rounding=shared.rounding_by_role)
+def _spherical(shared: SharedVectors, candidates: Sequence[int], residual: float = SPHERICAL) -> Merge | None:
+    fit = spherical_fit(
+        shared.values[0],
+        shared.values[1:],
+        shared.segments,
+        rounding=shared.rounding_by_role,
+        most_residual=residual,
+    )
     if fit is None:
         return None
     pairs = sorted([(1 - fit.share, fit.members[0]), (fit.share, fit.members[1])], key=lambda pair: (-pair[0], pair[1]))

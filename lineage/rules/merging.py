@@ -50,7 +50,14 @@ class AffineFit:
     residual: float
 
 
-def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True, rounding: float = 0.0) -> AffineFit | None:
+def affine_fit(
+    child: Vectors,
+    candidates: Vectors,
+    *,
+    convex: bool = True,
+    rounding: float = 0.0,
+    most_residual: float = RESIDUAL,
+) -> AffineFit | None:
     """The smallest set of candidates of which the child is a weighted mean.
 
     Parameters
@@ -63,12 +70,14 @@ def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True, roun
         Only accept positive weights. In any case none is smaller than `LEAST_WEIGHT`.
     rounding : float
         Energy that storing the child is expected to have rounded away: a residual of this size is none.
+    most_residual : float
+        Beyond rounding, as a share of the distance to the nearest candidate.
 
     Returns
     -------
     AffineFit or None
-        None where no two to `MOST_CONSTITUENTS` candidates leave a residual below `RESIDUAL`, beyond rounding; or where
-        the child is so near to a candidate that nothing but rounding may lie between.
+        None where no two to `MOST_CONSTITUENTS` candidates leave a residual below `most_residual`, beyond rounding; or
+        where the child is so near to a candidate that nothing but rounding may lie between.
 
     Notes
     -----
@@ -89,7 +98,7 @@ def affine_fit(child: Vectors, candidates: Vectors, *, convex: bool = True, roun
     nearest = float(np.sqrt(max(gram.diagonal().min(), 0.0)))
     if nearest**2 <= LEAST_SIGNAL * rounding:
         return None
-    bound = np.sqrt((RESIDUAL * nearest) ** 2 + MOST_ROUNDING * rounding)
+    bound = np.sqrt((most_residual * nearest) ** 2 + MOST_ROUNDING * rounding)
     kept = list(range(len(candidates)))
     weights, residual = _solve(gram, kept)
     if residual > bound:

@@ -41,7 +41,12 @@ class SphericalFit:
 
 
 def spherical_fit(
-    child: Vectors, candidates: Vectors, segments: Sequence[slice], *, rounding: Vectors | None = None
+    child: Vectors,
+    candidates: Vectors,
+    segments: Sequence[slice],
+    *,
+    rounding: Vectors | None = None,
+    most_residual: float = RESIDUAL,
 ) -> SphericalFit | None:
     """The pair of candidates that the child lies between on the sphere, tensor by tensor (Shoemake 1985).
 
@@ -53,11 +58,13 @@ def spherical_fit(
         One a tensor.
     rounding : (s,) array, optional
         Energy that storing the child is expected to have rounded away, tensor by tensor.
+    most_residual : float
+        Beyond rounding, as a share of the distance between the members.
 
     Returns
     -------
     SphericalFit or None
-        The pair with the least residual, where that is below `RESIDUAL` and both take part.
+        The pair with the least residual, where that is below `most_residual` and both take part.
 
     Notes
     -----
@@ -71,13 +78,13 @@ def spherical_fit(
     rounded = np.zeros(len(segments)) if rounding is None else rounding
     best: SphericalFit | None = None
     for one, two in combinations(range(len(candidates)), 2):
-        fit = _fit(grams, one, two, rounded)
+        fit = _fit(grams, one, two, rounded, most_residual)
         if fit is not None and (best is None or fit.residual < best.residual):
             best = fit
     return best
 
 
-def _fit(grams: Vectors, one: int, two: int, rounding: Vectors) -> SphericalFit | None:
+def _fit(grams: Vectors, one: int, two: int, rounding: Vectors, most_residual: float) -> SphericalFit | None:
     aa, bb, ab = grams[:, one, one], grams[:, two, two], grams[:, one, two]
     ac, bc, cc = grams[:, one, -1], grams[:, two, -1], grams[:, -1, -1]
     apart = aa + bb - 2 * ab
@@ -93,9 +100,9 @@ def _fit(grams: Vectors, one: int, two: int, rounding: Vectors) -> SphericalFit 
     residual = float(np.sqrt(max(left_over - lost, 0.0) / distance))
     # Where the members agree, the child must agree with them as well.
     still = float((aa + cc - 2 * ac)[~moved].clip(min=0).sum())
-    if left_over > RESIDUAL**2 * distance + MOST_ROUNDING * lost:
+    if left_over > most_residual**2 * distance + MOST_ROUNDING * lost:
         return None
-    if still > RESIDUAL**2 * distance + LEAST_SIGNAL * float(rounding[~moved].sum()):
+    if still > most_residual**2 * distance + LEAST_SIGNAL * float(rounding[~moved].sum()):
         return None
     cosine = np.clip(ab[moved] / np.sqrt(aa[moved] * bb[moved]), -1, 1)
     angle = np.arccos(cosine)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from lineage.symmetry.aligning import Network
+from lineage.symmetry.couplings import Coupling
+from lineage.symmetry.exact_scales import exact_scales
 from lineage.symmetry.matching import UnitMap, alike, balance, gauge
-from lineage.symmetry.units import folded
+from lineage.symmetry.units import Array, folded
 
 
 def balancing(network: Network) -> list[UnitMap]:
@@ -28,27 +29,59 @@ def balancing(network: Network) -> list[UnitMap]:
     return maps
 
 
-def gauging(reference: Network, network: Network) -> list[UnitMap]:
-    """Maps that put a network, aligned with a reference, on the slice through it (`matching.gauge`)."""
-    by_slots = {item.slots: item for item in reference.symmetries.all}
-    mine = folded(reference.matrices, reference.symmetries)
-    theirs = folded(network.matrices, network.symmetries)
+def gauging(reference: Network, network: Network, others: Sequence[Network] = ()) -> list[UnitMap]:
+    """Maps that put a network on the slice through a reference (`matching.gauge`).
+
+    Parameters
+    ----------
+    reference, network : Network
+        In the same order of units.
+    others : sequence of Network
+        On slices already, the nearest first. Where one of them tells the scales of a coupling to the last digit, those
+        count: what was edited, pruned or chosen value by value from it stays so.
+    """
+    slots = [{item.slots: item for item in other.symmetries.all} for other in others]
+    first = {item.slots: item for item in reference.symmetries.all}
     current, maps = dict(network.matrices), list[UnitMap]()
-    for coupling in network.symmetries.all:
-        other = by_slots.get(coupling.slots)
-        if other is None or not coupling.scalable or not alike((other, coupling), (reference.shapes, network.shapes)):
+    waiting = [item for item in (*network.symmetries.norms, *network.symmetries.couplings) if item.scalable]
+    told = True
+    # What one coupling has blurred is seen once its scales are told by another of its tensors.
+    while told:
+        told = False
+        for coupling in waiting:
+            for known, other in zip(slots, others, strict=True):
+                same = known.get(coupling.slots)
+                if same is not None and alike((same, coupling), (other.shapes, network.shapes)):
+                    scale = exact_scales(other.matrices, current, (same, coupling), coupling.candidates[-1])
+                    if scale is not None:
+                        told = True
+                        _scaled(maps, coupling, scale, current)
+                        break
+            else:
+                continue
+            waiting = [item for item in waiting if item is not coupling]
+    mine, theirs = folded(reference.matrices, reference.symmetries), folded(current, network.symmetries)
+    for coupling in waiting:
+        same = first.get(coupling.slots)
+        if same is None or not alike((same, coupling), (reference.shapes, network.shapes)):
             continue
         norm = coupling in network.symmetries.norms
         units = coupling.candidates[-1]
         still = UnitMap(coupling=coupling, units=units, order=np.arange(units))
-        scale = gauge(reference.matrices if norm else mine, current if norm else theirs, other, still)
+        scale = gauge(reference.matrices if norm else mine, current if norm else theirs, same, still)
         if scale is not None:
-            found = replace(still, scale=scale)
-            found.apply(current)
+            found = _scaled(maps, coupling, scale, current)
             if not norm:
                 found.apply(theirs)
-            maps.append(found)
     return maps
+
+
+def _scaled(maps: list[UnitMap], coupling: Coupling, scale: Array, *matrices: dict[str, Array]) -> UnitMap:
+    found = UnitMap(coupling=coupling, units=scale.size, order=np.arange(scale.size), scale=scale)
+    maps.append(found)
+    for item in matrices:
+        found.apply(item)
+    return found
 
 
 def unrest(network: Network, maps: Sequence[UnitMap]) -> float:

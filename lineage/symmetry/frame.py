@@ -16,7 +16,6 @@ from lineage.symmetry.mapped import Ledger, network_of, symmetries_rotate
 from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.rotation import Turn, embedding_likeness, turn_between
 from lineage.symmetry.screening import frames
-from lineage.symmetry.tightening import EXACTLY, LEAST_WEIGHT, mixture
 from lineage.symmetry.units import Array
 from lineage.symmetry.weights import StoredMatrices, WeightSource
 
@@ -31,7 +30,11 @@ LEAST_LIKENESS = 0.5
 FOLDED = 1.0
 """Unrest of a version whose norms were folded into the maps behind them: no training leaves that."""
 
-NEAREST = 7
+NEAR = 0.5
+"""Mean squared difference, relative to the energy, up to which a member is compared with a centre weight by weight."""
+
+SOURCES = 8
+"""How many of the nearest members are looked at for values that nothing but a rescaling changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +79,14 @@ class CommonFrame:
     frames : tuple of int
         Number of the frame that each member was in; 0 is the frame of reference.
     laundered : mapping of version to Laundering
+    estimated : frozenset of version
+        Members whose scales are estimates: what training did to them and what a rescaling did cannot be told apart.
     """
 
     members: tuple[Fingerprint, ...]
     frames: tuple[int, ...]
     laundered: Mapping[str, Laundering]
+    estimated: frozenset[str] = frozenset()
 
 
 def common_frame(
@@ -116,8 +122,12 @@ def common_frame(
         family.place_next()
     if len(groups) > 2 and len(groups[first]) == 1:
         family.balance(groups[first][0])
-    family.tighten()
-    return CommonFrame(members=family.finished(), frames=tuple(family.numbers), laundered=family.laundered)
+    return CommonFrame(
+        members=family.finished(),
+        frames=tuple(family.numbers),
+        laundered=family.laundered,
+        estimated=frozenset(fingerprints[member].version for member in family.estimated),
+    )
 
 
 def turned_kin(fingerprints: Sequence[Fingerprint], groups: Sequence[Sequence[int]]) -> NDArray[np.bool_]:
@@ -153,6 +163,11 @@ class _Member:
     network: Network
     moved: set[str] = field(default_factory=set)
     rescaled: set[str] = field(default_factory=set)
+
+    @property
+    def zeros(self) -> int:
+        """Number of values that are zero."""
+        return sum(tensor.zeros for tensor in self.fingerprint.tensors)
 
     @property
     def stored(self) -> bool:
@@ -211,6 +226,7 @@ class _Family:
             for member in group:
                 self.numbers[member] = place + 1
         self.laundered: dict[str, Laundering] = {}
+        self.estimated: set[int] = set()
 
     def place_next(self) -> None:
         """Align the waiting frame that is nearest to what is inside, and take it in."""
@@ -239,6 +255,8 @@ class _Family:
             self._touched.append(member)
             if alignment.exact and turn is None:
                 self._tied[member] = anchor
+            elif "rescaled" in alignment.how:
+                self.estimated.add(member)
             self._members[member].mapped(alignment.maps, before.shapes)
             self.laundered[version] = Laundering(
                 version=version,
@@ -313,50 +331,37 @@ class _Family:
         maps = balancing(self._members[reference].network)
         for member in (reference, *self._touched):
             self._members[member].mapped(maps, lengths)
+        self.estimated.update((reference, *self._touched))
         gauges: dict[int, list[UnitMap]] = {reference: []}
-        for member in self._touched:
-            network = self._members[member].network
-            # What is exact beside another member stays so.
-            found = gauges.get(self._tied.get(member, -1))
-            gauges[member] = gauging(self._members[reference].network, network) if found is None else found
-            self._members[member].mapped(gauges[member], network.shapes)
+        for centre, members in self._clusters(reference):
+            for member in members:
+                network = self._members[member].network
+                if self._tied.get(member, -1) in gauges:
+                    # What is exact beside another member stays so.
+                    gauges[member] = gauges[self._tied[member]]
+                elif member not in gauges:
+                    nearest = sorted((self._apart(item, member), item) for item in gauges)[:SOURCES]
+                    through = centre if centre in gauges else nearest[0][1]
+                    others = [self._members[item].network for _, item in nearest]
+                    gauges[member] = gauging(self._members[through].network, network, others)
+                self._members[member].mapped(gauges[member], network.shapes)
 
-    def tighten(self) -> None:
-        """Make the scales of rescaled members exact where a relative pins them down."""
-        if any(member.stored for member in self._members):
-            return
-        loose = [item for item in self._touched if self._members[item].rescaled]
-        if not loose:
-            return
-        # Members whose scales are right beside one another are one body; those that were never rescaled are the first.
-        bodies = dict.fromkeys(self._inside, 0) | {item: place + 1 for place, item in enumerate(loose)}
-        for member in loose:
-            if member in self._tied:
-                bodies[member] = bodies[self._tied[member]]
-        for member in loose:
-            near = sorted((self._apart(item, member), item) for item in self._inside if item != member)
-            taken = [member, *(item for _, item in near[:NEAREST])]
-            if len(taken) < 3:
-                continue
-            found = mixture([self._members[item].network for item in taken], [bodies[item] for item in taken])
-            if found is None:
-                continue
-            moved = {bodies[item]: maps for item, maps in zip(taken, found.maps, strict=True)}
-            for body, maps in moved.items():
-                if body:
-                    for item in [item for item in bodies if bodies[item] == body]:
-                        self._scaled(item, maps)
-            weights = zip(taken, (1.0, *found.weights), strict=True)
-            joined = {bodies[item] for item, weight in weights if abs(weight) > LEAST_WEIGHT}
-            if found.residual > EXACTLY:
-                continue
-            for item in bodies:
-                if bodies[item] in joined:
-                    bodies[item] = min(joined)
+    def _clusters(self, reference: int) -> list[tuple[int, list[int]]]:
+        """Members that are near to one of them, which comes first; of the others, what has more zeros later.
 
-    def _scaled(self, member: int, maps: Sequence[UnitMap]) -> None:
-        if maps:
-            self._members[member].mapped(maps, self._members[member].network.shapes)
+        One slice for all that is near to its centre: none of these is nearer to another for the way it got there.
+        """
+        waiting, found = [reference, *self._touched], []
+        centre = reference
+        while waiting:
+            near = [item for item in waiting if item == centre or self._apart(centre, item) < NEAR]
+            near.sort(key=lambda item: (item != centre, self._members[item].zeros, waiting.index(item)))
+            found.append((centre, near))
+            waiting = [item for item in waiting if item not in near]
+            if waiting:
+                shared = self._correlation[np.ix_(waiting, waiting)].sum(axis=1)
+                centre = waiting[int(np.argmax(np.round(shared, 9)))]
+        return found
 
     def _apart(self, one: int, two: int) -> float:
         return _distance(self._members[one].network.matrices, self._members[two].network.matrices)

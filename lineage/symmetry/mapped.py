@@ -8,7 +8,7 @@ is taken for that tensor, and so counts as equal. The record of the member says 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -19,6 +19,7 @@ from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 from lineage.rules.quantization import to_bf16, to_f16
 from lineage.symmetry.aligning import Network
 from lineage.symmetry.couplings import Coupling, Symmetries, symmetries_of
+from lineage.symmetry.exact_scales import LEAST_AGREEING, LEAST_SHARE
 from lineage.symmetry.units import Array
 from lineage.symmetry.weights import StoredMatrices, WeightSource
 
@@ -117,6 +118,9 @@ class Ledger:
                 # It is the other, cast: rounding once more has blurred that.
                 block = CASTS_BY_DTYPE[tensor.dtype](other.block.astype(np.float64)).astype(block.dtype)
                 break
+        else:
+            if rescaled and tensor.dtype not in CASTS_BY_DTYPE:
+                block = _snapped(block, [other.block for other in known if other.role == tensor.role], tolerance)
         digest = blake2b(block.tobytes(), digest_size=32, person=b"mapped").hexdigest()
         moved = replace(tensor, content=digest, block=block, sketch=np.zeros((0, 0), dtype=np.float32))
         return _measured(moved, matrix) if rescaled else moved
@@ -135,6 +139,26 @@ def _close(one: NDArray[np.floating], two: NDArray[np.floating], tolerance: floa
         if not np.all((np.abs(mine - theirs) <= tolerance * (np.abs(theirs) + size)) | (mine == theirs)):
             return False
     return True
+
+
+def _snapped(
+    block: NDArray[np.floating], others: Sequence[NDArray[np.floating]], tolerance: float
+) -> NDArray[np.floating]:
+    """A block with those values replaced that are another's but for rounding, where that is true of a share of them.
+
+    What was pruned, edited, or chosen value by value has such values; of two trainings hardly any two agree so well.
+    """
+    least, alike = max(LEAST_AGREEING, LEAST_SHARE * block.size), []
+    for place, other in enumerate(others):
+        same = (np.abs(block - other) <= tolerance * np.abs(other)) & (block != 0)
+        count = int(np.count_nonzero(same))
+        if count >= least:
+            alike.append((count, -place, same, other))
+    snapped = block
+    # The one that agrees most has the last word.
+    for _, _, same, other in sorted(alike, key=lambda item: item[:2]):
+        snapped = np.where(same, other, snapped)
+    return snapped
 
 
 def _measured(tensor: TensorFingerprint, matrix: Array) -> TensorFingerprint:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from lineage.symmetry.couplings import Coupling, Shape
+from lineage.symmetry.exact_scales import NEARLY_ALL, commonest, ratios
 from lineage.symmetry.units import Array, Matrices, UnitVectors, slice_of, unit_vectors
 
 MOST_ASSIGNED = 2048
@@ -28,11 +29,6 @@ LEAST_COSINE = 0.5
 LEAST_SHARE = 0.7
 """Scales are believed where they leave at most this share of the difference, on each of the two sides: a head whose
 columns grow in training does not take as much from the norm before it."""
-
-RATIO = 3e-6
-LEAST_AGREEING = 8
-LEAST_TOLD = 0.25
-"""Ratios of single values that agree to rounding, and how many must."""
 
 AS_WELL = 1.02
 
@@ -245,23 +241,15 @@ def _sharpened(
     sums: Mapping[int, list[Array]],
 ) -> tuple[Array, bool]:
     """Scales that single values tell exactly, in place of fitted ones; and whether nearly all are told so."""
-    ratios, peaks = [], []
-    for mine, theirs in zip(coupling.slots, found.coupling.slots, strict=True):
-        if mine.power:
-            x = slice_of(reference[mine.role], mine, found.units).reshape(found.units, -1)
-            y = slice_of(version[theirs.role], theirs, found.units)[found.order].reshape(found.units, -1)
-            both = (x != 0) & (y != 0)
-            ratio = np.where(both, x, np.nan) / np.where(both, y, 1.0)
-            ratio = ratio if mine.power > 0 else 1 / ratio
-            ratios.append(ratio)
-            peaks.append(ratio[np.arange(found.units), np.argmax(np.abs(x), axis=1)])
-    joined = np.hstack(ratios)
-    alive = np.isfinite(joined).any(axis=1)
-    middle = scale.copy()
-    middle[alive] = np.nanmedian(joined[alive], axis=1)
-    agree = np.count_nonzero(np.abs(joined - middle[:, None]) <= RATIO * np.abs(middle)[:, None], axis=1)
-    counted = np.count_nonzero(np.isfinite(joined), axis=1)
-    exact = alive & (agree >= np.maximum(LEAST_AGREEING, LEAST_TOLD * counted)) & (middle * scale > 0)
+    slots = ratios(reference, version, (coupling, found.coupling), found.order)
+    largest = [
+        np.argmax(np.abs(slice_of(reference[slot.role], slot, found.units).reshape(found.units, -1)), axis=1)
+        for slot in coupling.slots
+        if slot.power
+    ]
+    peaks = [ratio[np.arange(found.units), place] for ratio, place in zip(slots, largest, strict=True)]
+    middle, exact = commonest(np.hstack(slots))
+    exact &= middle * scale > 0
     sharp = np.where(exact, middle, scale)
     least = sum(_left(sums, power, scale) for power in (1, -1))
     for peak in peaks:
@@ -270,28 +258,41 @@ def _sharpened(
         sharp = np.where(~exact & (sharp == scale) & (left <= AS_WELL * least), candidate, sharp)
     whole = np.sum([sums[power][0] for power in (1, -1)], axis=0)
     told = exact | (np.asarray(least) <= ROUNDING * 100 * whole)
-    return sharp, bool(np.mean(told) > 0.8)
+    return sharp, bool(np.mean(told) > NEARLY_ALL)
 
 
 def gauge(reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap) -> Array | None:
     """Scales that put a version into the linear slice through a reference on which no unit is out of balance with it.
 
-    What training did to the scale of a unit cannot be told from what a rescaling did. On the slice <y+, x+> / |x+|^2 =
-    <y-, x-> / |x-|^2 neither is seen, and mixtures of versions that lie on it lie on it: all of a family that was
-    rescaled throughout is brought there.
+    What training did to the scale of a unit cannot be told from what a rescaling did. On the slice n+ (<y+, x+> /
+    |x+|^2 - 1) = n- (<y-, x-> / |x-|^2 - 1), n being the number of values on either side, neither is seen, and mixtures
+    of versions that lie on it lie on it: all of a family that was rescaled throughout is brought there. The side with
+    fewer values takes more of it: a norm's scale is one value, which training moves by tenths, and would carry that
+    into every weight of the maps behind it.
 
     Returns
     -------
     (units,) array or None
         None where the coupling has not both sides. Units that are not like the reference's keep their scale.
     """
-    sums = _sums(reference, version, coupling, found)
+    sums = _sums(reference, version, coupling, found, shared=True)
     (a, p, b), (c, m, d) = sums[1], sums[-1]
     if not np.any(a) or not np.any(c):
         return None
     like = (p > LEAST_COSINE * np.sqrt(a * b)) & (m > LEAST_COSINE * np.sqrt(c * d)) & (a > 0) & (c > 0)
-    scale: Array = np.sqrt(np.where(like, m * a, 1.0) / np.where(like, p * c, 1.0))
+    more, less = (_values(coupling, power, reference) for power in (1, -1))
+    # The positive root s of n+ (s up - 1) = n- (down / s - 1).
+    up, down = np.where(like, p, 1.0) / np.where(like, a, 1.0), np.where(like, m, 1.0) / np.where(like, c, 1.0)
+    middle = (less - more) / (more + less)
+    root = np.sqrt(middle**2 + (1 - middle**2) * up * down)
+    scale: Array = np.where(like, (root - middle) / ((1 - middle) * up), 1.0)
     return scale
+
+
+def _values(coupling: Coupling, power: int, matrices: Matrices) -> float:
+    """Number of values that a unit has on one side of a coupling."""
+    sizes = [matrices[slot.role].size / slot.parts for slot in coupling.slots if slot.power == power]
+    return float(sum(sizes)) / coupling.candidates[-1]
 
 
 def balance(reference: Matrices, coupling: Coupling, units: int) -> Array | None:
@@ -316,12 +317,19 @@ def matrix_rows(matrices: Matrices, coupling: Coupling) -> int:
     return int(matrices[coupling.slots[0].role].shape[0])
 
 
-def _sums(reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap) -> dict[int, list[Array]]:
-    """<x, x>, <x, y> and <y, y> of every unit, x being the reference's, by power."""
+def _sums(
+    reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap, *, shared: bool = False
+) -> dict[int, list[Array]]:
+    """<x, x>, <x, y> and <y, y> of every unit, x being the reference's, by power; if `shared`, where both have values.
+
+    What was pruned says nothing about the scale of what was left.
+    """
     sums = {power: [np.zeros(found.units) for _ in range(3)] for power in (0, 1, -1)}
     for mine, theirs in zip(coupling.slots, found.coupling.slots, strict=True):
         x = slice_of(reference[mine.role], mine, found.units).reshape(found.units, -1)
         y = slice_of(version[theirs.role], theirs, found.units)[found.order].reshape(found.units, -1)
+        if shared:
+            x, y = np.where(y != 0, x, 0.0), np.where(x != 0, y, 0.0)
         # Slots of one power are brought to one measure; what is small by its nature shall count as well.
         size = float(np.mean(x**2)) or 1.0
         for total, pair in zip(sums[mine.power], ((x, x), (x, y), (y, y)), strict=True):

@@ -1,0 +1,109 @@
+"""Scales to the last digit: told by values that nothing but a rescaling has changed.
+
+Between a version and what was pruned, quantised, edited, partly frozen or chosen value by value (TIES, DARE) from it,
+many values of every unit still stand in one ratio, up to a few roundings. Among relatives that training moved, no two
+ratios agree so well. So the commonest ratio of a unit, if enough values share it, is its scale.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.symmetry.couplings import Coupling
+from lineage.symmetry.units import Array, Matrices, slice_of
+
+RATIO = 3e-6
+"""Ratios that differ by less are the same but for rounding."""
+
+LEAST_AGREEING = 8
+LEAST_SHARE = 0.06
+"""How many values of a unit must agree, and which share of them."""
+
+NEARLY_ALL = 0.8
+LOOKED_AT = 16
+
+_OTHER_SIGN = 1e3
+_NEVER = 1e6
+
+
+def commonest(ratios: NDArray[np.float64]) -> tuple[Array, NDArray[np.bool_]]:
+    """The value that most entries of a row agree on, row by row, and whether enough do.
+
+    Parameters
+    ----------
+    ratios : (units, values) array
+        Not finite, or zero, where there is none.
+
+    Returns
+    -------
+    scale : (units,) array
+        1 where too few agree.
+    told : (units,) bool array
+
+    Examples
+    --------
+    >>> scale, told = commonest(np.array([[0.5] * 8 + [0.4, 0.7], np.linspace(1, 2, 10)]))
+    >>> scale.tolist(), told.tolist()
+    ([0.5, 1.0], [True, False])
+    """
+    units, values = ratios.shape
+    scale, told = np.ones(units), np.zeros(units, dtype=bool)
+    alive = np.isfinite(ratios) & (ratios != 0)
+    need = np.maximum(LEAST_AGREEING, np.ceil(LEAST_SHARE * alive.sum(axis=1))).astype(np.int64)
+    if not units or values < need.min(initial=LEAST_AGREEING):
+        return scale, told
+    logs = np.log(np.abs(np.where(alive, ratios, 1.0))) + np.where(ratios < 0, _OTHER_SIGN, 0.0)
+    # Each missing entry stands alone, far from everything.
+    logs = np.where(alive, logs, _NEVER + np.arange(values))
+    order = np.sort(logs, axis=1)
+    for count in np.unique(need).tolist():
+        rows = np.flatnonzero((need == count) & (alive.sum(axis=1) >= count))
+        if count > values or not rows.size:
+            continue
+        first = order[rows, : values - count + 1]
+        width = order[rows, count - 1 :] - first
+        place = np.argmin(width, axis=1)
+        agree = width[np.arange(rows.size), place] <= 2 * RATIO
+        middle = order[rows, place + count // 2]
+        sign = np.where(middle > _OTHER_SIGN / 2, -1.0, 1.0)
+        found = sign * np.exp(middle - np.where(sign < 0, _OTHER_SIGN, 0.0))
+        scale[rows], told[rows] = np.where(agree, found, 1.0), agree
+    return scale, told
+
+
+def ratios(
+    reference: Matrices, version: Matrices, couplings: tuple[Coupling, Coupling], order: NDArray[np.int64]
+) -> list[Array]:
+    """What each value of a version has to be multiplied by to be the reference's, were its power 1: slot by slot.
+
+    Returns
+    -------
+    list of (units, values) arrays
+        NaN where either value is zero.
+    """
+    units = order.size
+    found = []
+    for mine, theirs in zip(couplings[0].slots, couplings[1].slots, strict=True):
+        if mine.power:
+            x = slice_of(reference[mine.role], mine, units).reshape(units, -1)
+            y = slice_of(version[theirs.role], theirs, units)[order].reshape(units, -1)
+            both = (x != 0) & (y != 0)
+            ratio = np.where(both, x, np.nan) / np.where(both, y, 1.0)
+            found.append(ratio if mine.power > 0 else 1 / ratio)
+    return found
+
+
+def exact_scales(
+    reference: Matrices, version: Matrices, couplings: tuple[Coupling, Coupling], units: int
+) -> Array | None:
+    """The scales of all units in their order, where nearly all of them are told to the last digit.
+
+    Units that are not told keep their scale. None where too few are: a few units are looked at first.
+    """
+    joined = np.hstack(ratios(reference, version, couplings, np.arange(units)) or [np.zeros((units, 0))])
+    sample = joined[:: max(1, units // LOOKED_AT)]
+    if np.mean(commonest(sample)[1]) <= NEARLY_ALL:
+        return None
+    scale, told = commonest(joined)
+    return scale if np.mean(told) > NEARLY_ALL else None

@@ -1,0 +1,93 @@
+"""Families in which every member was rescaled: scales to the last digit, slices, and what is still found."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph_schema.fingerprint import Fingerprint
+from graph_schema.labels import Relation
+from lineage.inference import infer
+from lineage.symmetry.aligning import Network, aligned, mapped_matrices
+from lineage.symmetry.balancing import gauging
+from lineage.symmetry.exact_scales import commonest, exact_scales
+from tests.unit.lineage.symmetric_networks import Weights, laundered, names, network
+
+Take = Callable[[Weights], Fingerprint]
+
+
+@given(st.integers(0, 200), st.integers(8, 60), st.sampled_from([-1.0, 1.0]))
+def test_the_commonest_ratio_is_found_among_others(seed: int, agreeing: int, sign: float) -> None:
+    generator = np.random.default_rng(seed)
+    scale = sign * np.exp(generator.uniform(-1, 1, size=(5, 1)))
+    ratios = scale * np.exp(0.02 * generator.standard_normal((5, 120)))
+    rounding = 1 + 1e-7 * generator.standard_normal((5, agreeing))
+    ratios[:, :agreeing] = scale * rounding
+    ratios[:, -3:] = np.nan
+    found, told = commonest(generator.permuted(ratios, axis=1))
+    assert told.all()
+    assert found == pytest.approx(scale[:, 0], rel=1e-6)
+    assert not commonest(scale * np.exp(0.02 * generator.standard_normal((5, 120))))[1].any()
+
+
+def test_scales_of_a_pruned_copy_are_exact_and_those_of_a_fine_tune_are_not() -> None:
+    root, tuned = network("llama", 1), network("llama", 1, step=0.1, tune=2)
+    pruned = replace(
+        root, matrices={role: np.where(np.abs(item) > 0.03, item, 0.0) for role, item in root.matrices.items()}
+    )
+    for other, exact in ((pruned, True), (tuned, False)):
+        moved = laundered(other, 5, permuted=False)
+        for coupling in (item for item in root.symmetries.couplings if item.kind == "neurons"):
+            scale = exact_scales(root.matrices, moved.matrices, (coupling, coupling), coupling.candidates[-1])
+            assert (scale is not None) == exact
+
+
+def _apart(one: Network, two: Network) -> float:
+    return float(sum(np.sum((item - two.matrices[role]) ** 2) for role, item in one.matrices.items()))
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "vit", "resnet", "t5"])
+def test_on_a_slice_mixtures_are_mixtures_again(architecture: str) -> None:
+    root, one, two = network(architecture, 1), *(network(architecture, 1, step=0.1, tune=k) for k in (1, 2))
+    mean = replace(one, matrices={role: 0.3 * item + 0.7 * two.matrices[role] for role, item in one.matrices.items()})
+    gauged = []
+    for seed, item in enumerate((one, two, mean)):
+        moved = laundered(item, seed)
+        moved = replace(moved, matrices=mapped_matrices(moved.matrices, aligned(root, moved).maps))
+        gauged.append(replace(moved, matrices=mapped_matrices(moved.matrices, gauging(root, moved))))
+    again = replace(
+        one, matrices={role: 0.3 * item + 0.7 * gauged[1].matrices[role] for role, item in gauged[0].matrices.items()}
+    )
+    assert _apart(again, gauged[2]) < 0.01 * _apart(gauged[0], gauged[2])
+
+
+def test_neighbours_copies_and_merges_are_the_same_where_all_were_rescaled(taken: Take) -> None:
+    root = network("llama", 1)
+    tuned = {name: network("llama", 1, step=0.1, tune=tune) for name, tune in (("a", 1), ("b", 2), ("c", 3))}
+    lake = {"root": root, **tuned}
+    lake["pruned"] = replace(
+        root, matrices={role: np.where(np.abs(item) > 0.02, item, 0.0) for role, item in tuned["a"].matrices.items()}
+    )
+    lake["merged"] = replace(
+        root,
+        matrices={role: 0.4 * item + 0.6 * tuned["c"].matrices[role] for role, item in tuned["b"].matrices.items()},
+    )
+
+    def edges(networks: dict[str, Network]) -> set[tuple[frozenset[str], Relation]]:
+        members = {name: taken(names(item)) for name, item in networks.items()}
+        words = {item.version: name for name, item in members.items()}
+        found = infer(list(members.values()), least_confidence=0.0).derivations
+        return {
+            (frozenset((words[item.child], words[end.id])), item.relation) for item in found for end in item.parents
+        }
+
+    plain = edges(lake)
+    assert {
+        (frozenset(("pruned", "a")), Relation.PRUNED_FROM),
+        (frozenset(("merged", "b")), Relation.MERGED_FROM),
+        (frozenset(("merged", "c")), Relation.MERGED_FROM),
+    } <= plain
+    assert edges({name: laundered(item, 20 + seed) for seed, (name, item) in enumerate(lake.items())}) == plain
