@@ -54,6 +54,7 @@ def read_dataset_detail(store: Store, dataset: str) -> DatasetDetail:
                 confidence=float(row["confidence"]),
                 edit=row["edit"],
                 summary=row["summary"] or "",
+                licenses=tuple(row["licenses"]),
             )
             for row in store.query("models_of_data", state=state.version)
         )
