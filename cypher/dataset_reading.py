@@ -80,6 +80,7 @@ def _entry(row: Mapping[str, Any]) -> DatasetEntry:
         rows=row["rows"],
         bytes=row["bytes"],
         columns=tuple(row["columns"] or ()),
+        shared_splits=tuple(row["shared_splits"] or ()),
     )
 
 

@@ -17,7 +17,7 @@ class DatasetEntry:
     ----------
     id, name, location, license, url, citation, declared_splits
         Those of the Dataset.
-    version, format, rows, bytes, columns
+    version, format, rows, bytes, columns, shared_splits
         Those of its newest DatasetVersion.
     versions : int
         How many states it has had.
@@ -39,6 +39,7 @@ class DatasetEntry:
     rows: int | None = None
     bytes: int | None = None
     columns: tuple[str, ...] = ()
+    shared_splits: tuple[str, ...] = ()
 
     @property
     def ghost(self) -> bool:

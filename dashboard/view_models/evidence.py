@@ -102,7 +102,7 @@ def node_panel(
         ("architecture", node.architecture or ""),
         ("parameters", f"{node.parameters:,} ({count_in_words(node.parameters)})" if node.parameters else ""),
         ("precision", node.dtype or ""),
-        ("license", node.license or ""),
+        ("licence", node.license or ""),
         ("published as", ", ".join(node.models)),
         ("parents", _of(extent.parents, extent.all_parents) if extent else ""),
         ("children", _of(extent.children, extent.all_children) if extent else ""),

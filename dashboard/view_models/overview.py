@@ -24,6 +24,7 @@ class Counts:
     ghosts: int
     declared: int
     inferred: int
+    datasets: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ def counts(statistics: Iterable[Mapping[str, Any]]) -> Counts:
         ghosts=nodes[GHOST],
         declared=edges[Basis.DECLARED],
         inferred=edges[Basis.INFERRED],
+        datasets=nodes[Label.DATASET],
     )
 
 
@@ -117,6 +119,7 @@ def counts_block(given: Counts) -> Block:
         ("edges inferred", given.inferred),
         ("edges declared", given.declared),
         ("named or implied, absent", given.ghosts),
+        ("data sets", given.datasets),
     )
     return Block(
         look="figures",
