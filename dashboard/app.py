@@ -40,7 +40,8 @@ def main() -> None:
 def _page() -> None:
     lake = open_lake()
     landed = not current().model and st.session_state.screen == LINEAGE_SCREEN
-    brand, middle, switch = st.columns([2, 5, 4], vertical_alignment="center")
+    top = st.container(key="top")
+    brand, middle, switch = top.columns([2, 5, 4], vertical_alignment="center")
     with brand:
         st.button("**modellake**", key="home", type="tertiary", on_click=home, help="Back to the beginning")
     with switch:

@@ -14,7 +14,8 @@ from modellake.lake import Lake
 
 LINEAGE_SCREEN = "Lineage"
 DATA_SCREEN = "Data sets"
-_ADDRESSES = {LINEAGE_SCREEN: "", DATA_SCREEN: "datasets", "Findings": "findings", "Cypher": "cypher"}
+FINDINGS_SCREEN = "Findings"
+_ADDRESSES = {LINEAGE_SCREEN: "", DATA_SCREEN: "datasets", FINDINGS_SCREEN: "findings", "Cypher": "cypher"}
 SCREENS = tuple(_ADDRESSES)
 SEARCH = "search_text"
 
@@ -71,6 +72,11 @@ def home() -> None:
     st.session_state[SEARCH] = ""
     st.session_state.screen = LINEAGE_SCREEN
     _explore(Exploration())
+
+
+def show_findings() -> None:
+    """To the screen of all findings."""
+    st.session_state.screen = FINDINGS_SCREEN
 
 
 def show_screen() -> None:

@@ -99,7 +99,9 @@ class View {
     const k = Math.max(whole, least);
     const centre = { x: (b.x1 + b.x2) / 2, y: (b.y1 + b.y2) / 2 };
     const focus = this.data.nodes.find((node) => node.focus);
-    if (whole < least && focus) Object.assign(centre, { x: focus.x, y: focus.y + box.height / (3 * k) });
+    // Where not everything fits, the focus is what must be seen, along the sides that are too long.
+    if (focus && k * (b.x2 - b.x1) > box.width) centre.x = focus.x;
+    if (focus && k * (b.y2 - b.y1) > box.height) centre.y = focus.y + box.height / (3 * k);
     const to = { k, x: box.width / 2 - k * centre.x, y: box.height / 2 - k * centre.y };
     smooth ? this.glide(to) : this.move(to);
   }
@@ -194,16 +196,16 @@ class View {
     this.pressable(group, edge.id, edge.tooltip);
     make("path", { class: "lv-hit", d: edge.path }, group);
     const line = make("path", {
-      class: "lv-stroke", d: edge.path, stroke: edge.colour, "stroke-width": 1.2 + 1.6 * edge.strength,
+      class: "lv-stroke", d: edge.path, "stroke-width": 1.2 + 1.6 * edge.strength,
       opacity: 0.35 + 0.6 * edge.strength,
     }, group);
     if (edge.declared) line.setAttribute("stroke-dasharray", "6 5");
     const back = edge.down ? -7 : 7;
-    make("path", { d: `M${edge.endX} ${edge.endY}l-4.5 ${back}h9z`, fill: edge.colour, opacity: 0.5 + 0.5 * edge.strength }, group);
+    make("path", { class: "lv-arrow", d: `M${edge.endX} ${edge.endY}l-4.5 ${back}h9z`, opacity: 0.5 + 0.5 * edge.strength }, group);
     const pill = make("g", { class: "lv-pill", transform: `translate(${edge.x} ${edge.y})` }, group);
     const wide = 12 + 5.6 * edge.label.length;
     make("rect", { x: -wide / 2, y: -8, width: wide, height: 16, rx: 8 }, pill);
-    make("text", { x: 0, y: 0.5, fill: edge.colour }, pill, edge.label);
+    make("text", { x: 0, y: 0.5 }, pill, edge.label);
   }
 }
 

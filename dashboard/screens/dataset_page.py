@@ -7,8 +7,8 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.components.panel import panel
-from dashboard.data_reading import read_dataset
 from dashboard.screens.pager import pager
+from dashboard.screens.remembered import whole_dataset
 from dashboard.session import all_datasets, browse, browsing, draw_around, open_dataset
 from dashboard.view_models.appearance import plural
 from dashboard.view_models.data_sheet import (
@@ -35,7 +35,7 @@ def show(lake: Lake, name: str) -> None:
     """The data set that the address names."""
     st.button("All data sets", key="all_datasets", icon=":material/arrow_back:", type="tertiary", on_click=all_datasets)
     try:
-        detail = _detail(lake, name)
+        detail = whole_dataset(lake, name)
     except (UnknownNameError, NameConflictError) as error:
         st.warning(as_markdown(str(error)), icon=":material/search_off:")
         return
@@ -47,11 +47,6 @@ def show(lake: Lake, name: str) -> None:
     with right:
         _relations(lake, detail)
         _models(detail)
-
-
-@st.cache_data(ttl=60, show_spinner="Reading the data set…")
-def _detail(_lake: Lake, name: str) -> DatasetDetail:
-    return read_dataset(_lake, name)
 
 
 def _states(detail: DatasetDetail) -> None:

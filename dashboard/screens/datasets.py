@@ -7,9 +7,9 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.components.panel import panel
-from dashboard.data_reading import read_catalogue
 from dashboard.screens import dataset_page
 from dashboard.screens.pager import pager
+from dashboard.screens.remembered import every_dataset
 from dashboard.session import browse, browsing, open_dataset
 from dashboard.view_models.appearance import plural
 from dashboard.view_models.browsing import Kept, Order
@@ -29,18 +29,13 @@ _HELP = {
 }
 
 
-@st.cache_data(ttl=60, show_spinner="Reading the data sets…")
-def _lines(_lake: Lake) -> tuple[DataLine, ...]:
-    return read_catalogue(_lake)
-
-
 def show(lake: Lake) -> None:
     """The list, or the data set that the reader chose from it."""
     if browsing().dataset:
         dataset_page.show(lake, browsing().dataset)
         return
     st.markdown("### Data sets")
-    lines = _lines(lake)
+    lines = every_dataset(lake)
     if not lines:
         _empty()
         return

@@ -19,7 +19,7 @@ _COLUMNS_SHOWN = 200
 _COLOURS = {
     Relation.SAME_ROWS_AS: "#2f7d5b",
     Relation.SUBSET_OF: "#2b6cb0",
-    Relation.OVERLAPS_WITH: "#b7791f",
+    Relation.OVERLAPS_WITH: "#975a16",
     Relation.REVISED_FROM: "#6b46c1",
 }
 _MEANING = {
