@@ -174,6 +174,28 @@ def test_a_reader_goes_from_a_model_to_its_data_and_on_to_what_shares_rows_with_
     assert browser.execute_script("return window.hostile") is None
 
 
+def test_the_graph_is_one_stop_of_the_keyboard_and_arrow_keys_go_on(address, browser) -> None:
+    browser.get(f"{address}/?model={version_id('org/base')}")
+    eventually(browser, lambda: {"base", "chat"} <= titles(browser), "the graph")
+    graph = browser.find_element(By.CSS_SELECTOR, ".lv svg")
+    assert "arrow keys" in graph.get_attribute("aria-label")
+    stops = browser.find_elements(By.CSS_SELECTOR, ".lv svg [tabindex='0']")
+    assert [item.get_attribute("data-id") for item in stops] == [f"node:{version_id('org/base')}"]
+
+    def here() -> str:
+        return browser.execute_script("return document.activeElement.getAttribute('aria-label') || ''")
+
+    browser.execute_script("arguments[0].focus()", stops[0])
+    assert here().startswith("org/base")
+    ActionChains(browser).send_keys(Keys.ARROW_UP).perform()
+    assert here() == "org/base, fine-tuned from upstream/giant, declared"
+    ActionChains(browser).send_keys(Keys.ENTER).perform()
+    eventually(browser, lambda: "upstream/giant" in " ".join(texts(browser, ".st-key-evidence h2")), "the edge's panel")
+    eventually(browser, lambda: here() == "org/base, fine-tuned from upstream/giant, declared", "the keyboard's place")
+    ActionChains(browser).send_keys(Keys.ARROW_UP).perform()
+    assert here().startswith("upstream/giant, not in the lake")
+
+
 def test_hostile_names_do_nothing_and_nothing_is_fetched_from_elsewhere(address, browser) -> None:
     browser.get_log("performance")
     browser.get(f"{address}/?model={version_id(HOSTILE)}")
