@@ -9,7 +9,7 @@ from dashboard.screens.pager import pager
 from dashboard.screens.remembered import AT_A_GLANCE, whole_lake
 from dashboard.session import go_to
 from dashboard.view_models.evidence import VERDICTS, verdict_block
-from dashboard.view_models.overview import verdict_counts
+from dashboard.view_models.overview import speaking_of, verdict_counts
 from dashboard.view_models.paging import page_of
 from dashboard.view_models.plain_text import as_markdown
 from graph_schema.lineage_graph import LineageNode
@@ -43,7 +43,21 @@ def show(lake: Lake) -> None:
         on_change=_turn,
         args=(1,),
     )
-    kept = [item for item in findings if chosen in (None, item.verdict)]
+    text = ""
+    if len(findings) > _SHOWN:
+        text = st.text_input(
+            "Narrow the list down",
+            key="findings_text",
+            live=True,
+            placeholder="A part of a model's or a parent's name",
+            icon=":material/filter_alt:",
+            label_visibility="collapsed",
+            on_change=_turn,
+            args=(1,),
+        )
+    kept = [item for item in speaking_of(findings, text) if chosen in (None, item.verdict)]
+    if not kept:
+        st.info("No finding passes. Try fewer words, or another verdict.", icon=":material/search_off:")
     page = page_of(kept, st.session_state.get("findings_page", 1), _SHOWN)
     for finding in page.items:
         finding_line(nodes[finding.child], finding, key=f"finding {finding.child}")
