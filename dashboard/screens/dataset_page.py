@@ -15,6 +15,7 @@ from dashboard.view_models.data_sheet import (
     columns_block,
     evidence_block,
     facts_block,
+    related,
     relation_block,
     state_block,
     use_block,
@@ -71,8 +72,7 @@ def _relations(lake: Lake, detail: DatasetDetail) -> None:
     if entry.ghost:
         return
     numbers = {state.version: state.number for state in detail.states}
-    # What leads from one state of this data set to another comes with both.
-    links = [link for link in detail.links if link.forward or link.other not in numbers]
+    links = related(detail)
     st.markdown(f"#### Related data · {len(links):,}")
     if not links:
         st.caption("No other data set of the lake shares rows or columns with it.")

@@ -145,6 +145,19 @@ def columns_block(columns: Sequence[str]) -> Block:
     return Block(look="panel", children=listed)
 
 
+def related(detail: DatasetDetail) -> tuple[DatasetLink, ...]:
+    """How a data set relates to others, closest first, and how its own states follow one another.
+
+    What leads from one state of it to another is there once, though both states have it.
+    """
+    own = {state.version for state in detail.states}
+    links = [link for link in detail.links if link.forward or link.other not in own]
+    closest = tuple(_COLOURS)
+    return tuple(
+        sorted(links, key=lambda link: (closest.index(link.relation), -(link.share or 0), link.name, link.version))
+    )
+
+
 def relation_block(link: DatasetLink, states: Sequence[DatasetState]) -> Block:
     """How one state relates to another: the share of rows with its interval, and how sure that is."""
     colour = _COLOURS[link.relation]

@@ -13,6 +13,7 @@ from dashboard.view_models.data_sheet import (
     columns_block,
     evidence_block,
     facts_block,
+    related,
     relation_block,
     share_in_words,
     state_block,
@@ -128,6 +129,7 @@ def test_relations_say_share_interval_confidence_and_evidence(lake) -> None:
     assert "300 of 1,000 rows seen are in it." in said(evidence_block(lake.edit(overlap.edit)))
     revision = next(link for link in detail.links if link.relation is Relation.REVISED_FROM and link.forward)
     assert share_in_words(revision).startswith("No row of this one is in the other with the same values")
+    assert [link.relation for link in related(detail)] == [Relation.OVERLAPS_WITH, Relation.REVISED_FROM]
     (part,) = lake.dataset("data/held_out").links
     assert (part.words, share_in_words(part)) == (
         "subset of",
