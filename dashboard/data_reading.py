@@ -50,7 +50,7 @@ def read_catalogue(lake: Lake) -> tuple[DataLine, ...]:
     return catalogue(
         lake.datasets(),
         _rows(lake, "dataset_states"),
-        _rows(lake, "dataset_relations"),
+        _rows(lake, "related_data"),
         _rows(lake, "training_licenses"),
     )
 

@@ -34,7 +34,7 @@ def show(lake: Lake) -> None:
         )
         search_box(lake, label="Search")
     found = counts(lake.statistics())
-    if not found.versions and not found.ghosts:
+    if not (found.versions or found.ghosts or found.datasets):
         _empty()
         return
     panel(counts_block(found), key="counts")

@@ -50,7 +50,7 @@ def catalogue(
     ----------
     entries : iterable of DatasetEntry
     states, relations, licenses : iterables of mappings
-        Rows of the queries `dataset_states`, `dataset_relations` and `training_licenses`.
+        Rows of the queries `dataset_states`, `related_data` and `training_licenses`.
     """
     owners: defaultdict[str, set[str]] = defaultdict(set)
     for row in states:

@@ -7,6 +7,9 @@ import re
 import pytest
 import streamlit as st
 
+from graph_schema.graph import Edge, Rows
+from graph_schema.labels import Label, Relation
+from graph_schema.records import Dataset, DatasetVersion
 from tests.unit.dashboard.sample_data import MANY, data_rows
 from tests.unit.dashboard.sample_lake import HOSTILE, fill, sample_rows, version_id
 from tests.unit.dashboard.test_dashboard_flows import data, drawing, page, texts, well
@@ -88,3 +91,39 @@ def test_hostile_data_sets_are_nowhere_markup(opened) -> None:
 def test_a_stale_permalink_is_no_accident(opened, address) -> None:
     app = page(screen="datasets", **address)
     assert app.warning or listed(app)
+
+
+def test_a_lake_of_data_alone_is_not_called_empty(tmp_path, monkeypatch) -> None:
+    states = [Dataset(id="words", name="words"), DatasetVersion(id="words-1", name="words", rows=7)]
+    has = Edge(
+        relation=Relation.HAS_VERSION,
+        source=(Label.DATASET, "words"),
+        target=(Label.DATASET_VERSION, "words-1"),
+        properties={"number": 1, "path": "words.csv"},
+    )
+    fill(tmp_path, Rows.of(states, [has]))
+    monkeypatch.setenv("MODELLAKE_DIRECTORY", str(tmp_path))
+    monkeypatch.delenv("MODELLAKE_STORE", raising=False)
+    from dashboard.session import open_lake
+
+    st.cache_resource.clear()
+    try:
+        assert not page().code
+        assert listed(page(screen="datasets")) == ["words"]
+        open_lake().close()
+    finally:
+        st.cache_resource.clear()
+
+
+def test_a_lake_without_data_says_what_to_do(tmp_path, monkeypatch) -> None:
+    fill(tmp_path, Rows())
+    monkeypatch.setenv("MODELLAKE_DIRECTORY", str(tmp_path))
+    monkeypatch.delenv("MODELLAKE_STORE", raising=False)
+    from dashboard.session import open_lake
+
+    st.cache_resource.clear()
+    try:
+        assert any("modellake ingest" in item.value for item in page(screen="datasets").code)
+        open_lake().close()
+    finally:
+        st.cache_resource.clear()
