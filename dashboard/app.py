@@ -6,9 +6,19 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.screens import console, explorer, findings, landing
+from dashboard.screens import console, datasets, explorer, findings, landing
 from dashboard.screens.search import search_box
-from dashboard.session import LINEAGE_SCREEN, SCREENS, current, home, open_lake, show_screen, start, write_permalink
+from dashboard.session import (
+    DATA_SCREEN,
+    LINEAGE_SCREEN,
+    SCREENS,
+    current,
+    home,
+    open_lake,
+    show_screen,
+    start,
+    write_permalink,
+)
 from dashboard.view_models.plain_text import as_markdown
 from graph_schema.errors import ModelLakeError
 
@@ -30,7 +40,8 @@ def main() -> None:
 def _page() -> None:
     lake = open_lake()
     landed = not current().model and st.session_state.screen == LINEAGE_SCREEN
-    brand, middle, switch = st.columns([2, 6, 3], vertical_alignment="center")
+    top = st.container(key="top")
+    brand, middle, switch = top.columns([2, 5, 4], vertical_alignment="center")
     with brand:
         st.button("**modellake**", key="home", type="tertiary", on_click=home, help="Back to the beginning")
     with switch:
@@ -43,6 +54,8 @@ def _page() -> None:
     with middle:
         search_box(lake, label="Search")
     match st.session_state.screen:
+        case screen if screen == DATA_SCREEN:
+            datasets.show(lake)
         case "Findings":
             findings.show(lake)
         case "Cypher":

@@ -10,15 +10,20 @@ from pathlib import Path
 
 from graph_schema.errors import InputError
 
+# Light or dark is what the reader's system asks for.
 THEME: Mapping[str, str] = {
-    "base": "light",
-    "primaryColor": "#1f4e79",
-    "backgroundColor": "#ffffff",
-    "secondaryBackgroundColor": "#f5f7fa",
-    "textColor": "#1b2733",
-    "borderColor": "#dbe2ea",
     "baseRadius": "0.55rem",
     "baseFontSize": "15",
+    "light.primaryColor": "#1f4e79",
+    "light.backgroundColor": "#ffffff",
+    "light.secondaryBackgroundColor": "#f5f7fa",
+    "light.textColor": "#1b2733",
+    "light.borderColor": "#dbe2ea",
+    "dark.primaryColor": "#7db3e3",
+    "dark.backgroundColor": "#10171f",
+    "dark.secondaryBackgroundColor": "#1a242f",
+    "dark.textColor": "#e3e9ef",
+    "dark.borderColor": "#33414f",
 }
 
 

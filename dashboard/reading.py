@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from cypher.library import load_query
 from dashboard.view_models.neighbourhood import union
@@ -17,45 +18,81 @@ from modellake.lake import Lake
 _MOST_EDGES = 20_000
 
 
-def neighbourhood(lake: Lake, focus: str, *, up: int, down: int, expanded: Sequence[str]) -> LineageGraph:
+def read_around(lake: Lake, version: str, up: int, down: int) -> LineageGraph:
+    """The versions around one."""
+    return lake.lineage(version, up=up, down=down)
+
+
+def neighbourhood(
+    lake: Lake,
+    focus: str,
+    *,
+    up: int,
+    down: int,
+    expanded: Sequence[str],
+    read: Callable[[Lake, str, int, int], LineageGraph] = read_around,
+) -> LineageGraph:
     """The versions around one, and one hop more around each that was expanded, with every edge between them.
 
     Versions of an old permalink that are no longer in the store are left out.
+
+    Parameters
+    ----------
+    lake : Lake
+    focus : str
+        Id of the version in the middle.
+    up, down : int
+        Steps to ancestors and to descendants.
+    expanded : sequence of str
+        In the order of the clicks.
+    read : callable
+        Stands in for `read_around`, for those who keep what was read.
     """
-    graphs = [lake.lineage(focus, up=up, down=down)]
-    reached = {node.id for node in graphs[0].nodes}
+    graphs = [read(lake, focus, up, down)]
+    first = {node.id for node in graphs[0].nodes}
+    reached = set(first)
     for version in expanded:
         if version not in reached:
             continue
         try:
-            graphs.append(lake.lineage(version, up=1, down=1))
+            graphs.append(read(lake, version, 1, 1))
         except UnknownNameError:
             continue
         reached |= {node.id for node in graphs[-1].nodes}
     found = union(focus, graphs)
-    return found if len(graphs) == 1 else union(focus, [found, _among(lake, found)])
+    fresh = reached - first
+    return union(focus, [found, _between(lake, found, fresh)]) if fresh else found
 
 
-def _among(lake: Lake, graph: LineageGraph) -> LineageGraph:
-    """The edges that lie between two neighbourhoods."""
-    query = load_query("lineage_among")
-    versions = [node.id for node in graph.nodes]
-    table = lake.query(query.text, {"versions": versions, "min_confidence": 0.0}, limit=_MOST_EDGES)
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    edges = tuple(
-        LineageEdge(
-            child=row["child"],
-            parent=row["parent"],
-            relation=Relation(row["relation"]),
-            basis=Basis(row["basis"]),
-            confidence=float(row["confidence"]),
-            edit=row["edit"],
-            method=row["method"],
-            weight=row["weight"],
-        )
-        for row in rows
+def _between(lake: Lake, graph: LineageGraph, fresh: Collection[str]) -> LineageGraph:
+    """The edges of a graph's newer versions to any of it: those among the older ones are known."""
+    versions = {node.id for node in graph.nodes}
+    edges = [
+        _edge(row)
+        for name in ("neighbourhood_up", "neighbourhood_down")
+        for row in _rows(lake, name, sorted(fresh))
+        if row["child"] in versions and row["parent"] in versions
+    ]
+    return LineageGraph(focus=graph.focus, nodes=graph.nodes, edges=tuple(edges))
+
+
+def _rows(lake: Lake, name: str, versions: Sequence[str]) -> list[Mapping[str, Any]]:
+    parameters = {"versions": versions, "min_confidence": 0.0}
+    table = lake.query(load_query(name).text, parameters, limit=_MOST_EDGES)
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def _edge(row: Mapping[str, Any]) -> LineageEdge:
+    return LineageEdge(
+        child=row["child"],
+        parent=row["parent"],
+        relation=Relation(row["relation"]),
+        basis=Basis(row["basis"]),
+        confidence=float(row["confidence"]),
+        edit=row["edit"],
+        method=row["method"],
+        weight=row["weight"],
     )
-    return LineageGraph(focus=graph.focus, nodes=graph.nodes, edges=edges)
 
 
 def picture(graph: LineageGraph) -> bytes:

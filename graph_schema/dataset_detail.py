@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graph_schema.identity import GHOST_PREFIX
@@ -16,7 +17,7 @@ class DatasetEntry:
     ----------
     id, name, location, license, url, citation, declared_splits
         Those of the Dataset.
-    version, format, rows, bytes, columns
+    version, format, rows, bytes, columns, shared_splits
         Those of its newest DatasetVersion.
     versions : int
         How many states it has had.
@@ -38,6 +39,7 @@ class DatasetEntry:
     rows: int | None = None
     bytes: int | None = None
     columns: tuple[str, ...] = ()
+    shared_splits: tuple[str, ...] = ()
 
     @property
     def ghost(self) -> bool:
@@ -89,10 +91,26 @@ class DatasetLink:
     edit: str
     summary: str
 
+    @property
+    def words(self) -> str:
+        """How `version` relates to the other, as in "subset of"."""
+        return _WORDS[self.relation][self.forward]
+
+
+_WORDS: Mapping[Relation, Mapping[bool, str]] = {
+    Relation.SAME_ROWS_AS: {True: "same rows as", False: "same rows as"},
+    Relation.SUBSET_OF: {True: "subset of", False: "superset of"},
+    Relation.OVERLAPS_WITH: {True: "overlaps with", False: "overlaps with"},
+    Relation.REVISED_FROM: {True: "revised from", False: "revised to"},
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetUse:
-    """A version of a model that is said or found to be trained on a state of data."""
+    """A version of a model that is said or found to be trained on a state of data.
+
+    `models` are the ids of those that have the version, `licenses` what those of them state that state one.
+    """
 
     version: str
     name: str
@@ -102,6 +120,7 @@ class DatasetUse:
     confidence: float
     edit: str
     summary: str
+    licenses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

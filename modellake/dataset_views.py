@@ -13,16 +13,6 @@ from rich.markup import escape
 
 from graph_schema.dataset_detail import DatasetDetail, DatasetEntry, DatasetLink
 
-_WORDS = {
-    ("SAME_ROWS_AS", True): "same rows as",
-    ("SAME_ROWS_AS", False): "same rows as",
-    ("SUBSET_OF", True): "subset of",
-    ("SUBSET_OF", False): "superset of",
-    ("OVERLAPS_WITH", True): "overlaps with",
-    ("OVERLAPS_WITH", False): "overlaps with",
-    ("REVISED_FROM", True): "revised from",
-    ("REVISED_FROM", False): "revised to",
-}
 _SHOWN = 40
 
 
@@ -126,10 +116,7 @@ def _disagreements(declared: Sequence[str], counted: Sequence[str]) -> Iterator[
 
 
 def _relation(link: DatasetLink) -> str:
-    return (
-        f"{_WORDS[link.relation, link.forward]} {link.name} ({link.other[:12]}), confidence {link.confidence:.0%}: "
-        f"{link.summary}"
-    )
+    return f"{link.words} {link.name} ({link.other[:12]}), confidence {link.confidence:.0%}: {link.summary}"
 
 
 def _plain_entry(entry: DatasetEntry) -> dict[str, object]:

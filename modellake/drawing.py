@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 COLOURS: dict[Relation, str] = {
     Relation.FINE_TUNED_FROM: "#2b6cb0",
     Relation.ADAPTED_FROM: "#6b46c1",
-    Relation.MERGED_FROM: "#b7791f",
+    Relation.MERGED_FROM: "#975a16",
     Relation.DISTILLED_FROM: "#97266d",
     Relation.QUANTIZED_FROM: "#2f855a",
     Relation.PRUNED_FROM: "#c05621",
     Relation.EDITED_FROM: "#285e61",
-    Relation.EXPANDED_FROM: "#718096",
+    Relation.EXPANDED_FROM: "#5a687d",
     Relation.REPARAMETRIZED_FROM: "#4a5568",
 }
 """One colour a relation, the same in every picture."""

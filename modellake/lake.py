@@ -219,11 +219,12 @@ class Lake:
         NameConflictError
             If several data sets have.
         """
-        from cypher.dataset_reading import list_datasets, read_dataset_detail
+        from cypher.dataset_reading import find_dataset, list_datasets, read_dataset_detail
 
+        if find_dataset(self._store, name) is not None:
+            return read_dataset_detail(self._store, name)
         entries = list_datasets(self._store)
         tests: tuple[Callable[[DatasetEntry], bool], ...] = (
-            lambda entry: entry.id == name,
             lambda entry: name in (entry.name, entry.id.rsplit("/", 1)[-1]),
             lambda entry: len(name) >= 6 and entry.version.startswith(name),
         )

@@ -6,7 +6,7 @@
 //
 // -> dataset: STRING, name: STRING, location: STRING, license: STRING, url: STRING, citation: STRING,
 //    splits: LIST<STRING>, versions: INTEGER, models: INTEGER, version: STRING, number: INTEGER, format: STRING,
-//    rows: INTEGER, bytes: INTEGER, columns: LIST<STRING>
+//    rows: INTEGER, bytes: INTEGER, columns: LIST<STRING>, shared_splits: LIST<STRING>
 MATCH (dataset:Dataset)
 OPTIONAL MATCH (dataset)-[:HAS_VERSION]->(:DatasetVersion)<-[:TRAINED_ON]-(trained:Version)
 WITH dataset, count(DISTINCT trained) AS models
@@ -29,6 +29,7 @@ RETURN dataset.id AS dataset,
        newest.format AS format,
        newest.rows AS rows,
        newest.bytes AS bytes,
-       newest.columns AS columns
+       newest.columns AS columns,
+       newest.shared_splits AS shared_splits
 ORDER BY dataset
 LIMIT $limit

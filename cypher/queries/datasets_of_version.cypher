@@ -3,7 +3,7 @@
 // $version: STRING   its id
 //
 // -> dataset_version: STRING, name: STRING, basis: STRING, confidence: FLOAT, edit: STRING, method: STRING,
-//    datasets: LIST<STRING>
+//    datasets: LIST<STRING>, licenses: LIST<STRING>
 MATCH (:Version {id: $version})-[edge:TRAINED_ON]->(data:DatasetVersion)
 OPTIONAL MATCH (dataset:Dataset)-[:HAS_VERSION]->(data)
 WITH data, edge, dataset
@@ -14,5 +14,6 @@ RETURN data.id AS dataset_version,
        edge.confidence AS confidence,
        edge.edit AS edit,
        edge.method AS method,
-       collect(dataset.id) AS datasets
+       collect(dataset.id) AS datasets,
+       collect(dataset.license) AS licenses
 ORDER BY confidence DESC, dataset_version, basis

@@ -3,7 +3,7 @@
 // $state: STRING   id of the state
 //
 // -> version: STRING, name: STRING, models: LIST<STRING>, basis: STRING, confidence: FLOAT, edit: STRING, method: STRING,
-//    summary: STRING
+//    summary: STRING, licenses: LIST<STRING>
 MATCH (trained:Version)-[edge:TRAINED_ON]->(:DatasetVersion {id: $state})
 MATCH (behind:Edit)
 WHERE behind.id = edge.edit
@@ -17,5 +17,6 @@ RETURN trained.id AS version,
        edge.confidence AS confidence,
        edge.edit AS edit,
        edge.method AS method,
-       behind.summary AS summary
+       behind.summary AS summary,
+       collect(model.license) AS licenses
 ORDER BY name, version, basis

@@ -5,8 +5,10 @@
 //
 // -> child: STRING, parent: STRING, relation: STRING, basis: STRING, confidence: FLOAT, edit: STRING, method: STRING,
 //    weight: FLOAT
-MATCH (parent:Version)
-WHERE parent.id IN $versions
+// One look-up a version: a database that is given a list to compare with reads the list anew for each.
+UNWIND $versions AS wanted
+WITH DISTINCT wanted
+MATCH (parent:Version {id: wanted})
 MATCH (child:Version)-[edge:FINE_TUNED_FROM|ADAPTED_FROM|MERGED_FROM|DISTILLED_FROM|QUANTIZED_FROM|PRUNED_FROM|EDITED_FROM|EXPANDED_FROM|REPARAMETRIZED_FROM]->(parent)
 WHERE edge.confidence >= $min_confidence
 RETURN child.id AS child,

@@ -4,8 +4,10 @@
 //
 // -> version: STRING, name: STRING, kind: STRING, architecture: STRING, dtype: STRING, parameters: INTEGER,
 //    models: LIST<STRING>, license: STRING, parents: INTEGER, children: INTEGER
-MATCH (version:Version)
-WHERE version.id IN $versions
+// One look-up a version: a database that is given a list to compare with reads the list anew for each.
+UNWIND $versions AS wanted
+WITH DISTINCT wanted
+MATCH (version:Version {id: wanted})
 OPTIONAL MATCH (model:Model)-[:HAS_VERSION]->(version)
 WITH version, model
 ORDER BY model.id

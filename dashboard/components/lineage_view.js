@@ -2,6 +2,8 @@
 const NS = "http://www.w3.org/2000/svg";
 const MARGIN = 48;
 const LEGIBLE = 0.42;
+const KEYS = "arrow keys go from one to the next, Enter chooses, plus and minus zoom, 0 shows everything";
+const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const views = new WeakMap();
 
 function make(name, attributes, parent, text) {
@@ -17,14 +19,55 @@ class View {
     this.root = document.createElement("div");
     this.root.className = "lv";
     parent.appendChild(this.root);
-    this.svg = make("svg", { role: "group", "aria-label": "lineage graph" }, this.root);
+    this.svg = make("svg", { role: "group" }, this.root);
     this.scene = make("g", {}, this.svg);
     this.at = { x: 0, y: 0, k: 1 };
     this.seen = new Set();
+    this.items = new Map();
     this.focus = null;
     this.clicks = 0;
     this.tools();
     this.gestures();
+    this.svg.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  // One stop for the Tab key, whatever the size of the graph: from there, arrow keys go on.
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const here = this.items.get(document.activeElement?.getAttribute("data-id"));
+    const act = {
+      "+": () => this.zoom(1.25), "=": () => this.zoom(1.25), "-": () => this.zoom(0.8),
+      "0": () => this.fit(this.bounds(this.data.nodes), true),
+    }[event.key];
+    if (act) act();
+    else if (here && DIRECTIONS[event.key]) this.stop(this.beside(here, ...DIRECTIONS[event.key]), true);
+    else return;
+    event.preventDefault();
+  }
+
+  // The nearest in a direction; what lies aside of it counts for farther.
+  beside(here, dx, dy) {
+    let best = here, least = Infinity;
+    for (const item of this.items.values()) {
+      const along = dx * (item.x - here.x) + dy * (item.y - here.y);
+      const aside = Math.abs(dy * (item.x - here.x)) + Math.abs(dx * (item.y - here.y));
+      if (item !== here && along > 1 && along + 2 * aside < least) { best = item; least = along + 2 * aside; }
+    }
+    return best;
+  }
+
+  // Where the Tab key stops; and, if asked, the keyboard's place, brought into sight.
+  stop(item, focused) {
+    for (const other of this.scene.querySelectorAll("[tabindex='0']")) other.setAttribute("tabindex", "-1");
+    if (!item) return;
+    item.group.setAttribute("tabindex", "0");
+    if (!focused) return;
+    item.group.focus({ preventScroll: true });
+    const box = this.svg.getBoundingClientRect(), { x, y, k } = this.at;
+    const px = x + k * item.x, py = y + k * item.y;
+    const dx = px < MARGIN ? MARGIN - px : Math.min(0, box.width - MARGIN - px);
+    const dy = py < MARGIN ? MARGIN - py : Math.min(0, box.height - MARGIN - py);
+    if (dx || dy) this.move({ k, x: x + dx, y: y + dy });
   }
 
   tools() {
@@ -99,12 +142,15 @@ class View {
     const k = Math.max(whole, least);
     const centre = { x: (b.x1 + b.x2) / 2, y: (b.y1 + b.y2) / 2 };
     const focus = this.data.nodes.find((node) => node.focus);
-    if (whole < least && focus) Object.assign(centre, { x: focus.x, y: focus.y + box.height / (3 * k) });
+    // Where not everything fits, the focus is what must be seen, along the sides that are too long.
+    if (focus && k * (b.x2 - b.x1) > box.width) centre.x = focus.x;
+    if (focus && k * (b.y2 - b.y1) > box.height) centre.y = focus.y + box.height / (3 * k);
     const to = { k, x: box.width / 2 - k * centre.x, y: box.height / 2 - k * centre.y };
     smooth ? this.glide(to) : this.move(to);
   }
 
   glide(to) {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) { this.move(to); return; }
     const from = { ...this.at }, begun = performance.now(), length = 320;
     const step = (now) => {
       const t = Math.min(1, (now - begun) / length), e = 1 - (1 - t) ** 3;
@@ -126,11 +172,18 @@ class View {
 
   draw(data) {
     this.data = data;
+    const active = this.scene.contains(document.activeElement) ? document.activeElement.getAttribute("data-id") : null;
     this.scene.replaceChildren();
+    this.items = new Map();
+    this.svg.setAttribute("aria-label", `lineage graph of ${data.nodes.length} boxes and ${data.edges.length} lines; ${KEYS}`);
     const fresh = data.focus !== this.focus;
     const before = fresh ? new Set() : this.seen;
     for (const edge of data.edges) this.edge(edge, !fresh && !before.has(edge.id));
     for (const node of data.nodes) this.node(node, !fresh && !before.has(node.id));
+    const chosen = [...data.nodes, ...data.edges].find((item) => item.selected) ?? data.nodes.find((node) => node.focus);
+    // A key that was pressed on something drawn anew must not lose its place.
+    const kept = this.items.get(active);
+    this.stop(kept ?? this.items.get(chosen?.id) ?? this.items.values().next().value, Boolean(kept));
     const added = data.nodes.filter((node) => !before.has(node.id));
     this.seen = new Set([...data.nodes, ...data.edges].map((item) => item.id));
     if (fresh) {
@@ -144,12 +197,15 @@ class View {
     }
   }
 
-  pressable(group, id, label) {
+  pressable(group, item) {
+    const { id } = item;
     group.setAttribute("data-id", id);
     group.setAttribute("role", "button");
-    group.setAttribute("tabindex", "0");
-    group.setAttribute("aria-label", label);
-    make("title", {}, group, label);
+    group.setAttribute("tabindex", "-1");
+    group.setAttribute("aria-label", item.spoken || item.tooltip);
+    group.setAttribute("aria-pressed", item.selected ? "true" : "false");
+    make("title", {}, group, item.tooltip);
+    this.items.set(id, { x: item.x, y: item.y, group });
     group.addEventListener("click", () => this.say(id, "body"));
     group.addEventListener("keydown", (event) => {
       if (event.key === "Enter" || event.key === " ") { event.preventDefault(); this.say(id, "body"); }
@@ -163,7 +219,7 @@ class View {
     if (isNew) names.push("lv-new");
     const left = -node.w / 2, top = -node.h / 2;
     const group = make("g", { class: names.join(" "), transform: `translate(${node.x} ${node.y})` }, this.scene);
-    this.pressable(group, node.id, node.tooltip);
+    this.pressable(group, node);
     if (node.kind === "group") {
       for (const step of [8, 4]) {
         make("rect", { class: "lv-behind", x: left + step, y: top + step, width: node.w, height: node.h, rx: 10 }, group);
@@ -191,19 +247,19 @@ class View {
     if (edge.selected) names.push("lv-selected");
     if (isNew) names.push("lv-new");
     const group = make("g", { class: names.join(" "), style: `--accent: ${edge.colour}` }, this.scene);
-    this.pressable(group, edge.id, edge.tooltip);
+    this.pressable(group, edge);
     make("path", { class: "lv-hit", d: edge.path }, group);
     const line = make("path", {
-      class: "lv-stroke", d: edge.path, stroke: edge.colour, "stroke-width": 1.2 + 1.6 * edge.strength,
+      class: "lv-stroke", d: edge.path, "stroke-width": 1.2 + 1.6 * edge.strength,
       opacity: 0.35 + 0.6 * edge.strength,
     }, group);
     if (edge.declared) line.setAttribute("stroke-dasharray", "6 5");
     const back = edge.down ? -7 : 7;
-    make("path", { d: `M${edge.endX} ${edge.endY}l-4.5 ${back}h9z`, fill: edge.colour, opacity: 0.5 + 0.5 * edge.strength }, group);
+    make("path", { class: "lv-arrow", d: `M${edge.endX} ${edge.endY}l-4.5 ${back}h9z`, opacity: 0.5 + 0.5 * edge.strength }, group);
     const pill = make("g", { class: "lv-pill", transform: `translate(${edge.x} ${edge.y})` }, group);
     const wide = 12 + 5.6 * edge.label.length;
     make("rect", { x: -wide / 2, y: -8, width: wide, height: 16, rx: 8 }, pill);
-    make("text", { x: 0, y: 0.5, fill: edge.colour }, pill, edge.label);
+    make("text", { x: 0, y: 0.5 }, pill, edge.label);
   }
 }
 

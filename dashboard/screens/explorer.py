@@ -8,8 +8,8 @@ import streamlit as st
 
 from dashboard.components.lineage_view import lineage_view
 from dashboard.components.panel import panel
-from dashboard.reading import neighbourhood
 from dashboard.screens.exports import export_menu
+from dashboard.screens.remembered import around
 from dashboard.screens.selection import show_selection
 from dashboard.session import change, current, go_to, places, reset, select, tidy
 from dashboard.view_models.appearance import relation_by_label, style_of
@@ -33,31 +33,31 @@ def show(lake: Lake) -> None:
     if focus is None:
         return
     seen = current()
-    graph = neighbourhood(lake, focus.id, up=seen.up, down=seen.down, expanded=seen.expanded)
+    graph = around(lake, focus.id, up=seen.up, down=seen.down, expanded=seen.expanded)
     shown = filtered(graph, relations=seen.relations, basis=seen.basis, min_confidence=seen.min_confidence)
     apart = [seen.selected.removeprefix("node:")] if seen.selected.startswith("node:") else []
     view = folded(shown, opened=seen.opened, apart=apart)
-    left, right = st.columns([7, 3], gap="medium")
+    left, right = st.container(key="workbench").columns([7, 3], gap="medium")
     with left:
         _title(lake, focus, shown)
         _filters(graph)
-        around = extents(graph)
+        extent = extents(graph)
         drawn = scene(
             view,
-            around,
+            extent,
             expanded=seen.expanded,
             selected=seen.selected,
-            contradicted=contradicted_edits(graph, around),
+            contradicted=contradicted_edits(graph, extent),
             known=places(),
         )
         st.session_state.places = places() | dict(drawn.places)
         # A click may name a group: the callback must know which versions can be clicked at all.
         st.session_state.drawn = {item["id"] for item in (*drawn.drawing["nodes"], *drawn.drawing["edges"])}
-        st.session_state.expandable = {node.id for node in view.nodes if around[node.id].hidden}
+        st.session_state.expandable = {node.id for node in view.nodes if extent[node.id].hidden}
         lineage_view(drawn.drawing, key=_GRAPH, on_click=_clicked)
         _below(graph, view)
     with right:
-        show_selection(lake, graph, shown, view, around)
+        show_selection(lake, graph, shown, view, extent)
 
 
 def _focus(lake: Lake) -> LineageNode | None:
@@ -80,7 +80,7 @@ def _focus(lake: Lake) -> LineageNode | None:
 
 
 def _title(lake: Lake, focus: LineageNode, shown: LineageGraph) -> None:
-    name, controls = st.columns([5, 4], vertical_alignment="center")
+    name, controls = st.container(key="title").columns([5, 4], vertical_alignment="center")
     name.markdown(f"### {as_markdown(focus.name)}")
     with controls.container(horizontal=True, horizontal_alignment="right", gap="small"):
         st.button("Tidy up", key="tidy", icon=":material/auto_fix_high:", on_click=tidy, help="Lay everything out anew")
@@ -97,7 +97,9 @@ def _filters(graph: LineageGraph) -> None:
     state.basis_choice = str(seen.basis) if seen.basis else _BOTH
     state.confidence_choice = round(100 * seen.min_confidence)
     state.up_choice, state.down_choice = seen.up, seen.down
-    relations, basis, confidence, steps = st.columns([5, 4, 3, 2], vertical_alignment="bottom", gap="medium")
+    relations, basis, confidence, steps = st.container(key="filters").columns(
+        [5, 4, 3, 2], vertical_alignment="bottom", gap="medium"
+    )
     relations.pills(
         "Relations", labels, selection_mode="multi", key="relation_choice", on_change=_refiltered, help="None means all"
     )
@@ -148,5 +150,5 @@ def _clicked() -> None:
 def _below(graph: LineageGraph, view: View) -> None:
     edges = len(view.edges) + sum(len(group.edges) for group in view.groups)
     line = summary_line(view.versions, len(graph.nodes), edges)
-    beyond = sum(around.hidden for around in extents(graph).values())
+    beyond = sum(extent.hidden for extent in extents(graph).values())
     panel(legend_block(graph, line, beyond), key="legend")

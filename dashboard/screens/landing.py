@@ -6,8 +6,9 @@ import streamlit as st
 
 from dashboard.components.panel import panel
 from dashboard.screens.findings import finding_line
+from dashboard.screens.remembered import AT_A_GLANCE, whole_lake
 from dashboard.screens.search import search_box
-from dashboard.session import go_to
+from dashboard.session import go_to, show_findings
 from dashboard.view_models.overview import (
     Family,
     counts,
@@ -17,19 +18,10 @@ from dashboard.view_models.overview import (
     notable,
 )
 from dashboard.view_models.plain_text import as_markdown
-from graph_schema.lineage_graph import LineageGraph
-from lineage.reconciliation import Finding, reconcile
 from modellake.lake import Lake
 
 _FAMILIES = 6
 _FINDINGS = 6
-_MOST_VERSIONS = 20_000
-
-
-@st.cache_data(ttl=60, show_spinner="Reading the lake…")
-def _whole(_lake: Lake) -> tuple[LineageGraph, tuple[Finding, ...]]:
-    graph = _lake.whole_lineage(limit=_MOST_VERSIONS)
-    return graph, reconcile(graph.edges, {node.id: node.name for node in graph.nodes})
 
 
 def show(lake: Lake) -> None:
@@ -42,11 +34,11 @@ def show(lake: Lake) -> None:
         )
         search_box(lake, label="Search")
     found = counts(lake.statistics())
-    if not found.versions and not found.ghosts:
+    if not (found.versions or found.ghosts or found.datasets):
         _empty()
         return
     panel(counts_block(found), key="counts")
-    graph, findings = _whole(lake)
+    graph, findings = whole_lake(lake)
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("#### Largest families")
@@ -55,15 +47,21 @@ def show(lake: Lake) -> None:
             st.caption("No two versions are related yet. Run `modellake infer`.")
         for family in largest:
             _family(family)
-        if len(graph.nodes) == _MOST_VERSIONS:
-            st.caption(f"Among the first {_MOST_VERSIONS:,} versions by name.")
+        if len(graph.nodes) == AT_A_GLANCE:
+            st.caption(f"Among the first {AT_A_GLANCE:,} versions by name.")
     with right:
         st.markdown("#### Claims against weights")
         worth = notable(findings, _FINDINGS)
         if not worth:
-            st.caption("No claim differs from what the weights show.")
+            st.caption(
+                "No claim differs from what the weights show."
+                if found.inferred
+                else "Claims are held against the weights once those have been compared. Run `modellake infer`."
+            )
         for finding in worth:
             finding_line(graph.node(finding.child), finding, key=f"landing {finding.child}")
+        if worth:
+            st.button("All findings", key="all_findings", type="tertiary", on_click=show_findings)
 
 
 def _family(family: Family) -> None:

@@ -7,16 +7,21 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from dashboard.components.panel import panel
-from dashboard.session import change, current, go_to, select
+from dashboard.data_reading import training_data
+from dashboard.session import change, current, go_to, open_dataset, select
 from dashboard.view_models.appearance import plural, style_of
+from dashboard.view_models.data_sheet import conflict_block, trained_on_block
 from dashboard.view_models.evidence import edge_panel, node_panel
+from dashboard.view_models.licenses import conflict
 from dashboard.view_models.neighbourhood import Extent, View
-from dashboard.view_models.plain_text import visible
+from dashboard.view_models.plain_text import as_markdown, visible
 from dashboard.view_models.scene import edge_key
 from graph_schema.labels import Basis
 from graph_schema.lineage_graph import LineageEdge, LineageGraph, LineageNode
 from lineage.reconciliation import Finding, reconcile
 from modellake.lake import Lake
+
+_DATASETS = 12
 
 
 def show_selection(
@@ -40,6 +45,7 @@ def show_selection(
     with st.container(key="evidence"):
         panel(node_panel(node, around.get(node.id), beside, names, finding, origin), key="evidence_panel")
     _actions(node, view, around[node.id])
+    _data(lake, node)
     _edges(shown, node, names)
 
 
@@ -87,6 +93,28 @@ def _actions(node: LineageNode, view: View, extent: Extent) -> None:
                 icon=":material/stacks:",
                 on_click=lambda: change(seen.regrouped(group)),
             )
+
+
+def _data(lake: Lake, node: LineageNode) -> None:
+    """The data sets that a version is trained on, each with a way to its page."""
+    found = training_data(lake, node.id)
+    if not found:
+        return
+    with st.container(gap=None, key="trained_on"):
+        panel(trained_on_block(len(found)), key="trained_on_title")
+        for data in found[:_DATASETS]:
+            st.button(
+                f"**{as_markdown(data.dataset)}** :gray[{as_markdown(data.words)}]",
+                key=f"trained_on {data.dataset}",
+                type="tertiary",
+                icon=":material/table_rows:" if data.present else ":material/help_center:",
+                on_click=open_dataset,
+                args=(data.dataset,),
+            )
+            if said := conflict(data.license, [node.license] if node.license else []):
+                panel(conflict_block(said), key=f"trained_on {data.dataset} licence")
+        if len(found) > _DATASETS:
+            st.caption(f"The first {_DATASETS} of {len(found):,}.")
 
 
 def _edges(shown: LineageGraph, node: LineageNode, names: Mapping[str, str]) -> None:

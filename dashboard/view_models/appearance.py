@@ -63,6 +63,22 @@ def count_in_words(count: int | None) -> str:
     return str(count)
 
 
+def bytes_in_words(count: int | None) -> str:
+    """A size, short.
+
+    Examples
+    --------
+    >>> bytes_in_words(950), bytes_in_words(11_900), bytes_in_words(3_200_000_000), bytes_in_words(None)
+    ('950 bytes', '11.9 kB', '3.2 GB', '')
+    """
+    if count is None:
+        return ""
+    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= factor * 0.99995:
+            return f"{count / factor:,.1f} {unit}"
+    return plural(count, "byte")
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """A count with its noun.
 

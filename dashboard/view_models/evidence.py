@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from math import exp
 
 from dashboard.view_models.appearance import CONTRADICTION_COLOUR, count_in_words, plural, style_of
 from dashboard.view_models.document import Block
 from dashboard.view_models.neighbourhood import Extent
+from dashboard.view_models.observations import FOR_COLOUR, observation_block, with_names
 from dashboard.view_models.plain_text import visible
 from graph_schema.identity import GHOST_PREFIX
 from graph_schema.labels import LINEAGE, Basis, VersionKind
 from graph_schema.lineage_graph import EditDetail, LineageEdge, LineageGraph, LineageNode
-from graph_schema.records import Evidence
 from lineage.reconciliation import Finding, Verdict
 from modellake.explanation import Explanation, Outcome, Parentage
-
-FOR_COLOUR = "#2f7d5b"
-_FULL_BAR = 6.0
-_PREFIX = re.compile(r"\b[0-9a-f]{12}\b")
 
 VERDICTS: Mapping[Verdict, tuple[str, str]] = {
     Verdict.CONTRADICTED: ("Claim contradicted by the weights", CONTRADICTION_COLOUR),
@@ -58,7 +52,7 @@ def edge_panel(
     """
     style = style_of(edge.relation)
     child, parent = _name(edge.child, names), _name(edge.parent, names)
-    said = visible(_with_names(detail.summary, names)) or f"{child} is {style.verb} {parent}."
+    said = visible(with_names(detail.summary, names)) or f"{child} is {style.verb} {parent}."
     parts = [
         Block(
             look="kicker",
@@ -82,7 +76,7 @@ def edge_panel(
     parts.append(Block(tag="h3", text=f"Evidence · {len(detail.evidence)}"))
     if not detail.evidence:
         parts.append(Block(tag="p", look="quiet", text="No observation is recorded for this edge."))
-    parts += [_observation(item, names) for item in detail.evidence]
+    parts += [observation_block(item, names) for item in detail.evidence]
     parts += _would_change(() if why is None else why.would_change)
     parts.append(Block(tag="h3", text="How it was found"))
     facts = [
@@ -108,7 +102,7 @@ def node_panel(
         ("architecture", node.architecture or ""),
         ("parameters", f"{node.parameters:,} ({count_in_words(node.parameters)})" if node.parameters else ""),
         ("precision", node.dtype or ""),
-        ("license", node.license or ""),
+        ("licence", node.license or ""),
         ("published as", ", ".join(node.models)),
         ("parents", _of(extent.parents, extent.all_parents) if extent else ""),
         ("children", _of(extent.children, extent.all_children) if extent else ""),
@@ -172,16 +166,6 @@ def _would_change(lines: Sequence[str]) -> list[Block]:
     return [Block(tag="h3", text="What would change this"), Block(tag="ul", children=listed)]
 
 
-def _with_names(text: str, names: Mapping[str, str]) -> str:
-    """A sentence of the inference, which knows ids alone, with names in place of their beginnings."""
-
-    def named(found: re.Match[str]) -> str:
-        known = [name for version, name in names.items() if version.startswith(found[0])]
-        return known[0] if len(known) == 1 else found[0]
-
-    return _PREFIX.sub(named, text)
-
-
 def _confidence(edge: LineageEdge) -> Block:
     declared = edge.basis is Basis.DECLARED
     return Block(
@@ -236,54 +220,6 @@ def _side_by_side(edges: Sequence[LineageEdge], names: Mapping[str, str]) -> Blo
         )
 
     return Block(look="sides", children=(side(Basis.DECLARED, "declared"), side(Basis.INFERRED, "inferred")))
-
-
-def _observation(item: Evidence, names: Mapping[str, str]) -> Block:
-    share = min(abs(item.log_odds) / _FULL_BAR, 1.0) / 2
-    speaks_for = item.log_odds >= 0
-    source = " · ".join(filter(None, (item.file, item.field, item.tensor)))
-    parts = [
-        Block(
-            look="observation-head",
-            children=(
-                Block(tag="span", look="cue", text=visible(item.kind).replace("_", " ")),
-                Block(tag="span", look="quiet", text=odds_in_words(item.log_odds)),
-            ),
-        ),
-        Block(
-            look="track balance",
-            tooltip=f"log-odds {item.log_odds:+.2f}",
-            children=(
-                Block(
-                    look="bar",
-                    start=0.5 if speaks_for else 0.5 - share,
-                    share=share,
-                    colour=FOR_COLOUR if speaks_for else CONTRADICTION_COLOUR,
-                ),
-            ),
-        ),
-        Block(tag="p", text=visible(_with_names(item.statement, names))),
-    ]
-    if source:
-        parts.append(Block(tag="code", look="source", text=visible(source)))
-    if item.excerpt:
-        parts.append(Block(tag="q", text=visible(item.excerpt)))
-    return Block(look="observation", children=tuple(parts))
-
-
-def odds_in_words(log_odds: float) -> str:
-    """Natural log-odds as a factor.
-
-    Examples
-    --------
-    >>> odds_in_words(2.3), odds_in_words(-0.7), odds_in_words(0), odds_in_words(50)
-    ('10 to 1 for', '2.0 to 1 against', 'reported only', 'over 1,000 to 1 for')
-    """
-    if log_odds == 0:
-        return "reported only"
-    factor = exp(min(abs(log_odds), 10.0))
-    shown = "over 1,000" if factor > 1000 else f"{factor:.1f}" if factor < 9.95 else f"{factor:,.0f}"
-    return f"{shown} to 1 {'for' if log_odds > 0 else 'against'}"
 
 
 def _parameters(text: str) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ class Counts:
     ghosts: int
     declared: int
     inferred: int
+    datasets: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ def counts(statistics: Iterable[Mapping[str, Any]]) -> Counts:
         ghosts=nodes[GHOST],
         declared=edges[Basis.DECLARED],
         inferred=edges[Basis.INFERRED],
+        datasets=nodes[Label.DATASET],
     )
 
 
@@ -117,6 +119,7 @@ def counts_block(given: Counts) -> Block:
         ("edges inferred", given.inferred),
         ("edges declared", given.declared),
         ("named or implied, absent", given.ghosts),
+        ("data sets", given.datasets),
     )
     return Block(
         look="figures",
@@ -136,18 +139,18 @@ def counts_block(given: Counts) -> Block:
 def family_block(family: Family) -> Block:
     """One family as a line: its size, and a bar of the ways in which its members were made."""
     total = sum(family.relations.values()) or 1
-    bars, start = [], 0.0
+    bars, said, start = [], [], 0.0
     for relation in (item for item in LINEAGE if item in family.relations):
         share = family.relations[relation] / total
-        tooltip = f"{family.relations[relation]} {style_of(relation).label}"
+        tooltip = f"{family.relations[relation]:,} {style_of(relation).label}"
+        said.append(tooltip)
         bars.append(Block(look="bar", start=start, share=share, colour=style_of(relation).colour, tooltip=tooltip))
         start += share
-    said = ", ".join(f"{family.relations[item]} {style_of(item).label}" for item in LINEAGE if item in family.relations)
     return Block(
         look="family",
         children=(
             Block(look="track thick", children=tuple(bars)),
-            Block(tag="span", look="quiet", text=visible(f"{family.size:,} versions · {said}")),
+            Block(tag="span", look="quiet", text=visible(f"{family.size:,} versions · {', '.join(said)}")),
         ),
     )
 
@@ -156,6 +159,12 @@ def notable(findings: Sequence[Finding], limit: int) -> tuple[Finding, ...]:
     """The findings that a reader should see first: those in which papers and weights differ."""
     worth = {Verdict.CONTRADICTED, Verdict.UNNAMED, Verdict.UNDECLARED}
     return tuple(item for item in findings if item.verdict in worth)[:limit]
+
+
+def speaking_of(findings: Iterable[Finding], text: str) -> tuple[Finding, ...]:
+    """The findings whose sentence holds every word of a text, upper and lower case aside."""
+    wanted = text.lower().split()
+    return tuple(item for item in findings if all(word in item.statement.lower() for word in wanted))
 
 
 def verdict_counts(findings: Iterable[Finding]) -> dict[Verdict, int]:

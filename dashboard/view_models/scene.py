@@ -126,7 +126,7 @@ def scene(
             t = _LABEL_AT[index % 2] if near else 1 - _LABEL_AT[index % 2]
             port = _port(edge, arriving[child], places)
             line = lines.line(child, parent, (_offset(index, len(lane), _LANE), port), index, t)
-            edges.append(line | _edge(edge, selected, wrong))
+            edges.append(line | _edge(edge, selected, wrong, names))
     nodes = [_node(node, places[node.id], extents[node.id], view, opened, selected) for node in view.nodes]
     return Scene(
         places=places,
@@ -178,8 +178,12 @@ def _node(
         node.dtype or "",
     ]
     name = visible(node.name)
+    said = [name, *(visible(fact) for fact in facts[1:] if fact)]
+    if extent.hidden:
+        said.append(f"{plural(extent.hidden, 'more edge')}, Enter draws them")
     return _box(point) | {
         "id": f"node:{node.id}",
+        "spoken": ", ".join(said),
         "version": node.id,
         "title": shortened(short or name, _TITLE_LENGTH),
         "subtitle": shortened(visible(" · ".join(fact for fact in facts if fact)), 34),
@@ -224,12 +228,14 @@ def _port(edge: LineageEdge, arriving: Sequence[LineageEdge], places: Mapping[st
     return _offset(order.index(edge), len(order), _LANE)
 
 
-def _edge(edge: LineageEdge, selected: str, wrong: frozenset[str]) -> dict[str, Any]:
+def _edge(edge: LineageEdge, selected: str, wrong: frozenset[str], names: Mapping[str, str]) -> dict[str, Any]:
     style = style_of(edge.relation)
     contradicted = edge.edit in wrong
     share = "" if edge.weight is None else f" · weight {edge.weight:.2f}"
     declared = edge.basis is Basis.DECLARED
     said = "declared" if declared else f"{edge.confidence:.0%}"
+    contradiction = ", the weights contradict it" if contradicted else ""
+    known = "declared" if declared else f"inferred with confidence {said}"
     return {
         "id": edge_key(edge),
         "colour": CONTRADICTION_COLOUR if contradicted else style.colour,
@@ -238,6 +244,7 @@ def _edge(edge: LineageEdge, selected: str, wrong: frozenset[str]) -> dict[str, 
         "label": ("≠ " if contradicted else "") + said,
         "tooltip": f"{style.label}{share} · {edge.basis} · {edge.confidence:.0%} · {visible(edge.method)}"
         + (" · the weights contradict it" if contradicted else ""),
+        "spoken": visible(f"{names[edge.child]}, {style.verb} {names[edge.parent]}, {known}{share}{contradiction}"),
         "selected": selected == edge_key(edge),
     }
 

@@ -18,7 +18,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.chromium import chromium, dashboard_of, installed
-from tests.unit.dashboard.sample_lake import HOSTILE, fill, version_id
+from tests.unit.dashboard.sample_data import data_rows
+from tests.unit.dashboard.sample_lake import HOSTILE, fill, sample_rows, version_id
 
 pytestmark = pytest.mark.browser
 _WAIT_SECONDS = 40
@@ -31,7 +32,7 @@ def address(tmp_path_factory) -> Iterator[str]:
         if os.environ.get("CI") == "true":
             pytest.fail("no chromium or no chromedriver: install Debian's chromium and chromium-driver")
         pytest.skip("no chromium or no chromedriver on this machine")
-    lake: Path = fill(tmp_path_factory.mktemp("browser-lake"))
+    lake: Path = fill(tmp_path_factory.mktemp("browser-lake"), sample_rows() + data_rows())
     with dashboard_of(lake) as found:
         yield found
 
@@ -137,6 +138,62 @@ def test_a_reader_searches_expands_reads_the_evidence_and_asks_in_cypher(address
     eventually(browser, lambda: "DETACH" in query.get_attribute("value"), "the typed query")
     browser.find_element(By.CSS_SELECTOR, ".st-key-run_query button").click()
     eventually(browser, lambda: texts(browser, "[data-testid=stAlert]"), "the refusal")
+
+
+def test_a_reader_goes_from_a_model_to_its_data_and_on_to_what_shares_rows_with_it(address, browser) -> None:
+    browser.get(f"{address}/?model={version_id('org/chat')}")
+    link = eventually(
+        browser,
+        lambda: [
+            item for item in browser.find_elements(By.CSS_SELECTOR, ".st-key-trained_on button") if "acme" in item.text
+        ],
+        "the model's data",
+    )[0]
+    link.click()
+    eventually(browser, lambda: "acme/reviews" in texts(browser, "h3"), "the data set's page")
+    eventually(
+        browser,
+        lambda: any("between 27.0% and 33.0%" in text for text in texts(browser, ".mp-relation p")),
+        "a share with its interval",
+    )
+    assert any("asks for no commercial use" in text for text in texts(browser, ".mp-verdict"))
+    next(item for item in browser.find_elements(By.CSS_SELECTOR, "button") if item.text == "data/words").click()
+    eventually(browser, lambda: "data/words" in texts(browser, "h3"), "the related data set")
+    eventually(browser, lambda: "superset of" in texts(browser, ".mp-chip"), "its relations")
+
+    browser.find_element(By.CSS_SELECTOR, ".st-key-all_datasets button").click()
+    box = eventually(
+        browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".st-key-data_text input"), "the filter of the list"
+    )[0]
+    box.send_keys("onerror")
+    eventually(
+        browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".mp-data-line")) == 1, "the one that is left"
+    )
+    # An invisible joiner keeps the address within from becoming a link.
+    assert HOSTILE in [text.replace("\u2060", "") for text in texts(browser, "button")]
+    assert browser.execute_script("return window.hostile") is None
+
+
+def test_the_graph_is_one_stop_of_the_keyboard_and_arrow_keys_go_on(address, browser) -> None:
+    browser.get(f"{address}/?model={version_id('org/base')}")
+    eventually(browser, lambda: {"base", "chat"} <= titles(browser), "the graph")
+    graph = browser.find_element(By.CSS_SELECTOR, ".lv svg")
+    assert "arrow keys" in graph.get_attribute("aria-label")
+    stops = browser.find_elements(By.CSS_SELECTOR, ".lv svg [tabindex='0']")
+    assert [item.get_attribute("data-id") for item in stops] == [f"node:{version_id('org/base')}"]
+
+    def here() -> str:
+        return browser.execute_script("return document.activeElement.getAttribute('aria-label') || ''")
+
+    browser.execute_script("arguments[0].focus()", stops[0])
+    assert here().startswith("org/base")
+    ActionChains(browser).send_keys(Keys.ARROW_UP).perform()
+    assert here() == "org/base, fine-tuned from upstream/giant, declared"
+    ActionChains(browser).send_keys(Keys.ENTER).perform()
+    eventually(browser, lambda: "upstream/giant" in " ".join(texts(browser, ".st-key-evidence h2")), "the edge's panel")
+    eventually(browser, lambda: here() == "org/base, fine-tuned from upstream/giant, declared", "the keyboard's place")
+    ActionChains(browser).send_keys(Keys.ARROW_UP).perform()
+    assert here().startswith("upstream/giant, not in the lake")
 
 
 def test_hostile_names_do_nothing_and_nothing_is_fetched_from_elsewhere(address, browser) -> None:

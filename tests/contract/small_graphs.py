@@ -50,7 +50,11 @@ def data_rows() -> Rows:
         target=(Label.DATASET_VERSION, ghost),
         properties={},
     )
-    nodes = [Dataset(id="words", name="Words", splits=("train: 1",)), Dataset(id="gone", name="gone"), *states]
+    nodes = [
+        Dataset(id="words", name="Words", license="odbl", splits=("train: 1",)),
+        Dataset(id="gone", name="gone"),
+        *states,
+    ]
     return (
         Rows.of([*nodes, DatasetVersion(id=ghost, name="gone"), version("b")], [*has, named])
         + derivation("words-1", "words-2", relation=Relation.SUBSET_OF, share=(1.0, 0.9, 1.0)).rows()

@@ -197,7 +197,9 @@ def test_every_query_runs_and_returns_its_columns(store, name):
             derivation("m", "a", "b", relation=Relation.MERGED_FROM),
             derivation("m", "b", basis=Basis.DECLARED),
         )
-        + Rows.of([Model(id="o/b", name="b"), Dataset(id="d", name="d"), DatasetVersion(id="dv", name="dv")])
+        + Rows.of(
+            [Model(id="o/b", name="b", license="mit"), Dataset(id="d", name="d"), DatasetVersion(id="dv", name="dv")]
+        )
         + derivation("b", "dv", relation=Relation.TRAINED_ON).rows()
         + Rows.of(
             [], [Edge(relation=Relation.HAS_VERSION, source=("Model", "o/b"), target=("Version", "b"), properties={})]

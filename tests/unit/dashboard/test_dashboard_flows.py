@@ -175,6 +175,24 @@ def test_findings_lead_to_the_graph(opened) -> None:
     assert "stray" in drawing(app)
 
 
+def test_findings_are_searched_and_paged(opened, monkeypatch) -> None:
+    monkeypatch.setattr("dashboard.screens.findings._SHOWN", 5)
+    app = page(screen="findings")
+
+    def shown() -> set[str]:
+        return {button.key for button in app.button if re.fullmatch(r"finding \w+ open", button.key or "")}
+
+    first = shown()
+    assert len(first) == 5
+    well(app.button(key="findings_pager on").click().run())
+    assert shown()
+    assert not first & shown()
+    well(app.text_input(key="findings_text").set_value("STRAY").run())
+    assert shown() == {f"finding {version_id('lab/stray')} open"}
+    well(app.text_input(key="findings_text").set_value("nothing like it").run())
+    assert any("No finding passes" in item.value for item in app.info)
+
+
 @pytest.mark.parametrize("address", [{"model": "no/such"}, {"model": "org/base", "at": "edge:x:y", "open": ["gone"]}])
 def test_a_stale_permalink_is_no_accident(opened, address) -> None:
     app = page(**address)

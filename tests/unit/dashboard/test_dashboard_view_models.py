@@ -16,9 +16,10 @@ from dashboard.launching import command, environment
 from dashboard.view_models.appearance import RELATIONS, count_in_words, relation_by_label, shortened
 from dashboard.view_models.console import as_csv, as_json, as_shown, examples, read_parameters
 from dashboard.view_models.document import Block, words
-from dashboard.view_models.evidence import edge_panel, legend_block, node_panel, odds_in_words
+from dashboard.view_models.evidence import edge_panel, legend_block, node_panel
 from dashboard.view_models.exploration import MOST_STEPS, Exploration
 from dashboard.view_models.neighbourhood import FOLDED_ABOVE, extents, filtered, folded, union
+from dashboard.view_models.observations import odds_in_words
 from dashboard.view_models.overview import counts, families
 from dashboard.view_models.plain_text import as_markdown, visible
 from dashboard.view_models.scene import contradicted_edits, edge_key, scene
