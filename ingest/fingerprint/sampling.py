@@ -6,8 +6,8 @@ The length of the axis does not enter, so that samples are *nested*: a vocabular
 block of the same tensor, shares nearly all its indices with the larger. The key is the tensor's role with its numbers
 taken out, so that all layers, and networks of different depth, are sampled and sketched alike.
 
-Where the architecture is unknown, a role is but a name that somebody chose. There all tensors share one key, and columns
-are sampled as rows are: the same network is sampled alike under any names, and a matrix like its transpose.
+Where the architecture is unknown, a role is but a name that somebody chose. There all tensors share one key, and
+columns are sampled as rows are: the same network is sampled alike under any names, and a matrix like its transpose.
 """
 
 from __future__ import annotations
