@@ -15,13 +15,22 @@ from lineage.relatedness import LEAST_SHARED, SIDE
 
 Axes = tuple[int, ...]
 
-MOST_AXES = 4
-"""Tensors of more axes are taken as they stand."""
+_KERNELS = (
+    *((0, 1, 2, 3), (1, 0, 2, 3)),
+    *((3, 2, 0, 1), (2, 3, 1, 0)),
+    *((0, 3, 1, 2), (0, 2, 3, 1)),
+    *((3, 0, 1, 2), (1, 2, 3, 0)),
+)
+"""Between the orders in which frameworks keep the kernels of convolutions: (out, in, height, width), its transpose,
+(height, width, in, out) and (out, height, width, in)."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The sample of a tensor with its axes in some order, as a matrix of `height` by `width`."""
+    """The sample of a tensor with its axes in some order, as a matrix of `height` by `width`.
+
+    `block` may have more axes than two, so that no order of axes needs a copy: `values_at` makes it a matrix.
+    """
 
     place: int
     axes: Axes
@@ -49,15 +58,15 @@ def views_of(tensor: TensorFingerprint, place: int) -> Iterator[View]:
         return
     if tensor.whole:
         values = tensor.block.reshape(lengths)
-        for axes in permutations(plain) if len(lengths) <= MOST_AXES else (plain,):
+        for axes in _orders(len(lengths)):
             order = tuple(lengths[axis] for axis in axes)
             matrix = values.transpose(axes)
             if len(order) > 2:
                 # Of a convolution the longest axis against all others: kernels alone are too few rows.
                 longest = order.index(max(order))
-                matrix = np.moveaxis(matrix, longest, 0).reshape(order[longest], -1)
+                matrix = np.moveaxis(matrix, longest, 0)
             matrix = np.atleast_2d(matrix)
-            height, width = matrix.shape
+            height, width = len(matrix), matrix.size // len(matrix)
             yield View(place, axes, order, height, width, np.arange(height), np.arange(width), matrix)
         return
     height, width = tensor.matrix_shape
@@ -67,6 +76,16 @@ def views_of(tensor: TensorFingerprint, place: int) -> Iterator[View]:
     yield View(place, plain, lengths, height, width, tensor.rows, tensor.columns, tensor.block)
     if lengths == (height, width):
         yield View(place, (1, 0), (width, height), width, height, tensor.columns, tensor.rows, tensor.block.T)
+
+
+def _orders(count: int) -> Iterator[Axes]:
+    """Orders of so many axes, that in which they stand first."""
+    if count < 4:
+        yield from permutations(range(count))
+    elif count == 4:
+        yield from _KERNELS
+    else:
+        yield tuple(range(count))
 
 
 def shared_places(one: View, two: View) -> tuple[Indices, Indices] | None:
@@ -82,7 +101,8 @@ def shared_places(one: View, two: View) -> tuple[Indices, Indices] | None:
 
 def values_at(view: View, rows: Indices, columns: Indices) -> NDArray[np.floating]:
     """Its values at some of its rows and columns."""
-    block: NDArray[np.floating] = view.block[
+    matrix = view.block.reshape(len(view.rows), len(view.columns))
+    block: NDArray[np.floating] = matrix[
         np.ix_(np.searchsorted(view.rows, rows), np.searchsorted(view.columns, columns))
     ]
     return block

@@ -177,3 +177,15 @@ def test_neither_order_nor_memory_matters(taken: Take) -> None:
     memory = Memory()
     infer(lake[2:], memory=memory)
     assert infer(lake[::-1], memory=memory) == expected == infer(lake[1:] + lake[:1])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_version_that_is_an_embedding_alone_is_compared_by_that(taken: Take) -> None:
+    whole = network(0)
+    alone = {"model.embed_tokens.weight": whole["model.embed_tokens.weight"]}
+    for name in ("model.embed_tokens.weight", "table"):
+        lone = taken({name: alone["model.embed_tokens.weight"]})
+        found = infer([taken(whole), taken(stepped(whole, 1)), lone], least_confidence=0.0)
+        assert all(0 <= item.confidence <= 1 for item in found.derivations)
+        assert all(0 <= probability <= 1 for probability in found.roots.values())
+        assert sorted(map(len, found.families)) == [3]
