@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FINGERPRINT_VERSION = 2
+FINGERPRINT_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class TensorFingerprint:
         As in the file.
     role : str
         Canonical name, such as `layers.3.attention.query.weight`; the name itself, stripped of wrappers, where the
-        architecture is unknown.
+        architecture is unknown. Then all tensors are sampled at the same rows and columns, whatever they are called.
     shape : tuple of int
     dtype : str
         As stored, in the names of safetensors: F64, F32, F16, BF16, F8_E4M3, F8_E5M2, I64, ..., U8, BOOL.

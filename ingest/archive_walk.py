@@ -1,8 +1,8 @@
-"""Archives of a lake, such as wheels, zip and tar files that hold models: their members listed as files."""
+"""Archives of a lake, such as wheels, zip and tar files that hold models or data: their members listed as files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -45,14 +45,27 @@ def archive_name(name: str) -> str:
     return str(path.with_name(stem))
 
 
-def expand(archive: StoredFile) -> Iterator[StoredFile | Rejected]:
+def holds_weights(name: str) -> bool:
+    """Whether a member of an archive is named like weights, or like an archive that may hold some."""
+    return name.lower().endswith(_WORTH_UNPACKING)
+
+
+def expand(
+    archive: StoredFile, *, worth_unpacking: Callable[[str], bool] = holds_weights
+) -> Iterator[StoredFile | Rejected]:
     """The members of an archive, and of the archives in it, sorted by name; nothing is unpacked into the lake.
+
+    Parameters
+    ----------
+    archive : StoredFile
+    worth_unpacking : callable (name) -> bool
+        Whether a member is reason enough to open an archive that is compressed as a whole.
 
     Yields
     ------
     StoredFile or Rejected
         Members named as if they lay outside the archive are rejected, and so is an archive that is damaged or nested
-        too deeply. One that is compressed as a whole is passed over unless a member is named like weights.
+        too deeply. One that is compressed as a whole is passed over unless a member is worth unpacking it.
     """
     try:
         stamp = (archive.mtime_ns, archive.inode)
@@ -62,7 +75,7 @@ def expand(archive: StoredFile) -> Iterator[StoredFile | Rejected]:
     except ModelLakeError as error:
         yield Rejected(location=archive.name, error=error)
         return
-    if listing.packed and not any(name.lower().endswith(_WORTH_UNPACKING) for name in listing.sizes):
+    if listing.packed and not any(map(worth_unpacking, listing.sizes)):
         return
     if listing.refused:
         member, kind = listing.refused[0]
@@ -80,6 +93,6 @@ def expand(archive: StoredFile) -> Iterator[StoredFile | Rejected]:
             continue
         file = replace(archive, name=f"{prefix}/{member}", size=size, members=(*archive.members, member))
         if is_archive(file):
-            yield from expand(file)
+            yield from expand(file, worth_unpacking=worth_unpacking)
         else:
             yield file

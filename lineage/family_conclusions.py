@@ -12,6 +12,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.identity import implied_id
 from graph_schema.labels import Basis, Relation
 from lineage.calibration import Calibration
+from lineage.common_names import common_names
 from lineage.conclusions import Conclusions, ImpliedParent
 from lineage.derivations import METHOD, derivation
 from lineage.family import FamilyTree, TreeEdge, family_tree
@@ -35,7 +36,8 @@ def family_conclusions(
     weights : WeightSource, optional
         Where large tensors of versions that look laundered may be read again.
     """
-    frame = common_frame(family, kinship(family).correlation.astype(np.float64), weights)
+    named = common_names(family)
+    frame = common_frame(named.members, kinship(named.members).correlation.astype(np.float64), weights)
     distinct = DistinctMembers.of(frame)
     derivations: list[Derivation] = []
     doubts: dict[str, str] = {}
@@ -58,6 +60,7 @@ def family_conclusions(
     for item in distinct.copied(derivations):
         derivations.append(item)
         doubts[item.child] = "the same as its neighbour but for laundering; which of the two came first is open"
+    derivations = [named.told(item) for item in derivations]
     return Conclusions(derivations=tuple(derivations), roots=roots, implied=tuple(implied), doubts=doubts)
 
 

@@ -16,6 +16,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import VersionKind
 from lineage.adapted import adapter_conclusions
 from lineage.calibration import Calibration, default_calibration
+from lineage.common_names import renamed_kin
 from lineage.conclusions import Abstention, Conclusions, ImpliedParent
 from lineage.family_conclusions import family_conclusions
 from lineage.memory import Memory, family_key
@@ -105,7 +106,7 @@ def infer(
     opened = weights is not None
     conclude = partial(family_conclusions, weights=weights)
     with single_threaded():
-        groups = _across_turns(members, remembered.related(members)) if members else []
+        groups = _joined(members, remembered.related(members)) if members else []
         found: list[Conclusions] = []
         kin = [[members[position] for position in group] for group in groups if len(group) > 1]
         alone = len(groups) - len(kin)
@@ -135,11 +136,11 @@ def infer(
     )
 
 
-def _across_turns(members: Sequence[Fingerprint], groups: Sequence[list[int]]) -> list[list[int]]:
-    """The families, those joined that only a rotation of the residual stream keeps apart."""
+def _joined(members: Sequence[Fingerprint], groups: Sequence[list[int]]) -> list[list[int]]:
+    """The families, those joined that only a rotation of the residual stream or the names of tensors keep apart."""
     heads = [group[0] for group in groups]
-    turned = turned_kin(members, groups)[np.ix_(heads, heads)]
-    joined = [sorted(member for place in places for member in groups[place]) for places in families(turned)]
+    kin = (turned_kin(members, groups) | renamed_kin(members, groups))[np.ix_(heads, heads)]
+    joined = [sorted(member for place in places for member in groups[place]) for places in families(kin)]
     return sorted(joined)
 
 

@@ -65,8 +65,9 @@ def measured_roles(fingerprints: Sequence[Fingerprint]) -> dict[str, float]:
     large = sorted(role for role in inner if area[role] >= LEAST_AREA * max(area.values()))
     chosen = set(_spread(large, [link_cost(*shapes[role]) for role in large]))
     for own in held:
-        if own & inner and not own & chosen:
-            chosen.add(min(own & inner, key=lambda role: (-area[role], role)))
+        # A version that is an embedding alone is compared by that.
+        if own & shared and not own & chosen:
+            chosen.add(min(own & inner or own & shared, key=lambda role: (-shapes[role][0] * shapes[role][1], role)))
     return {role: link_cost(*shapes[role]) for role in sorted(chosen)}
 
 

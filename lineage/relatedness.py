@@ -106,7 +106,7 @@ def kinship(fingerprints: Sequence[Fingerprint], new: NDArray[np.bool_] | None =
             for mine, theirs in ((rows, np.ones_like(columns)), (~rows, columns)):
                 if not mine.any() or not theirs.any():
                     continue
-                products, z = _scores(first[mine], second[theirs], outer=not role.startswith("layers."))
+                products, z = scores(first[mine], second[theirs], outer=not role.startswith("layers."))
                 left, right = one.members[mine], two.members[theirs]
                 for at, values in ((np.ix_(left, right), z), (np.ix_(right, left), z.T)):
                     strongest[at] = np.maximum(strongest[at], values)
@@ -142,13 +142,7 @@ class _Sample:
         for place, member in enumerate(self.members.tolist()):
             blocks[place] = _tensor(fingerprints[member], role).block[at]
         np.nan_to_num(blocks, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-        centred = _doubly_centred(blocks)
-        # Squares of values near the end of the range would overflow.
-        largest = np.abs(centred).max(axis=(1, 2), keepdims=True)
-        centred = np.divide(centred, largest, out=np.zeros_like(centred), where=largest > 0)
-        norms = np.linalg.norm(centred.reshape(len(centred), -1), axis=1)[:, None, None]
-        unit: NDArray[np.float32] = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0)
-        return unit
+        return unit_blocks(blocks)
 
 
 def _samples(fingerprints: Sequence[Fingerprint]) -> dict[str, list[_Sample]]:
@@ -192,10 +186,32 @@ def _shared(one: _Sample, two: _Sample) -> tuple[NDArray[np.int64], NDArray[np.i
     return spread_evenly(rows, SIDE), spread_evenly(columns, SIDE)
 
 
-def _scores(
+def unit_blocks(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Finite (k, rows, columns) blocks, doubly centred and of unit norm; zero where a block is constant."""
+    centred = _doubly_centred(blocks)
+    # Squares of values near the end of the range would overflow.
+    largest = np.abs(centred).max(axis=(1, 2), keepdims=True)
+    centred = np.divide(centred, largest, out=np.zeros_like(centred), where=largest > 0)
+    norms = np.linalg.norm(centred.reshape(len(centred), -1), axis=1)[:, None, None]
+    unit: NDArray[np.float32] = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0)
+    return unit
+
+
+def scores(
     first: NDArray[np.float32], second: NDArray[np.float32], *, outer: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Correlation and z of every pair; outside the layers the smallest z of the three tests."""
+    """Correlation and z of every pair of two lists of blocks from `unit_blocks`.
+
+    Parameters
+    ----------
+    first, second : (k, rows, columns), (l, rows, columns) array
+    outer : bool
+        Whether only one axis may be exchangeable: then z is the smallest of the three tests.
+
+    Returns
+    -------
+    (k, l), (k, l) arrays
+    """
     _, rows, columns = first.shape
     products = first.reshape(len(first), -1) @ second.reshape(len(second), -1).T
     z: NDArray[np.float32] = products * np.float32(np.sqrt((rows - 1) * (columns - 1)))

@@ -154,17 +154,14 @@ def ingest(
 
         def read_data(source: DatasetSource) -> DatasetReading | Problem:
             hooks.model(source.id)
-            try:
-                return reader.dataset(source)
-            except ModelLakeError as error:
-                return Problem(location=source.location, error=error)
+            return read_or_problem(reader, source)
 
         def read(source: ModelSource) -> ModelReading:
             hooks.model(source.id)
             return read_model(source, reader=reader)
 
         for found in _in_order(data.todo, read_data, ahead):
-            _keep_data(store, settings, found, summary)
+            keep_data(store, settings, found, summary)
         resolve_dataset = dataset_resolver(store)
         for reading in _in_order(todo, read, ahead):
             keep(store, settings, reading, summary, resolve_dataset=resolve_dataset)
@@ -269,7 +266,16 @@ def keep(
     summary.versions += [item.version.id for item in reading.versions]
 
 
-def _keep_data(store: Store, settings: Settings, found: DatasetReading | Problem, summary: IngestSummary) -> None:
+def read_or_problem(reader: Reader, source: DatasetSource) -> DatasetReading | Problem:
+    """Read a data set; what keeps it from being read is what is returned."""
+    try:
+        return reader.dataset(source)
+    except ModelLakeError as error:
+        return Problem(location=source.location, error=error)
+
+
+def keep_data(store: Store, settings: Settings, found: DatasetReading | Problem, summary: IngestSummary) -> None:
+    """Write one reading of a data set, see `modellake.dataset_ingestion.keep_dataset`; tell the summary."""
     if isinstance(found, Problem):
         summary.problems.append(found)
         return

@@ -103,7 +103,7 @@ class Lake:
         isolated: bool = True,
         stop: Event | None = None,
     ) -> Iterator[Arrival]:
-        """Read models into the store as they arrive, see `modellake.watching.watch`."""
+        """Read models and data sets into the store as they arrive, see `modellake.watching.watch`."""
         from ingest.isolation import WorkerPool
         from modellake.watching import watch
 

@@ -82,6 +82,8 @@ def show_watching(lake: Lake, paths: Sequence[Path], *, settle: float | None, as
         if arrival.model:
             count = len(set(arrival.versions))
             _out().print(f"{escape(clean_name(arrival.model))}: {count} version{'' if count == 1 else 's'}")
+        if arrival.dataset:
+            _out().print(f"{escape(clean_name(arrival.dataset))}: data set")
         if arrival.described:
             _out().print(f"{arrival.described} models known by their metadata")
 
@@ -89,6 +91,8 @@ def show_watching(lake: Lake, paths: Sequence[Path], *, settle: float | None, as
 def _events(arrival: Arrival) -> Iterator[dict[str, Any]]:
     if arrival.model:
         yield {"event": "read", "model": arrival.model, "versions": sorted(set(arrival.versions))}
+    if arrival.dataset:
+        yield {"event": "read", "dataset": arrival.dataset}
     if arrival.described:
         yield {"event": "described", "models": arrival.described}
     for problem in _problems(arrival.problems):

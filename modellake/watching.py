@@ -1,15 +1,15 @@
 """Watching a lake grow: what arrives is read once it is whole.
 
-A file that is being written changes its size or its time. A model is read when nothing of it has changed for a while,
-and again when it changes later. The operating system says when to look; where it says nothing, as on network drives,
-one looks from time to time.
+A file that is being written changes its size or its time. A model or a data set is read when nothing of it has changed
+for a while, and again when it changes later. The operating system says when to look; where it says nothing, as on
+network drives, one looks from time to time.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +17,16 @@ from threading import Event
 
 from cypher.store import Store
 from graph_schema.errors import EmptyLakeError
+from ingest.datasets.dataset_source import DatasetSource
 from ingest.discovery import discover
 from ingest.isolation import IsolatedReader, WorkerPool
 from ingest.model_source import ModelSource, Rejected
 from ingest.reading import DirectReader, Reader, read_model
+from modellake.dataset_ingestion import FoundDatasets, find_datasets, relate_datasets
+from modellake.dataset_resolution import resolve_dataset_ghosts
 from modellake.describing import dumps_signature, split_dumps
-from modellake.ingestion import IngestSummary, Problem, describe, is_unchanged, keep
-from modellake.journal import read_journal
+from modellake.ingestion import IngestSummary, Problem, describe, is_unchanged, keep, keep_data, read_or_problem
+from modellake.journal import Entry, read_journal
 from modellake.settings import Settings
 
 SETTLE_SECONDS = 5.0
@@ -42,9 +45,11 @@ class Arrival:
     Attributes
     ----------
     model : str
-        Id of a model that was read; empty where the event is only a problem, or about dumps of metadata.
+        Id of a model that was read; empty where the event is about something else.
     versions : tuple of str
         Ids of its versions.
+    dataset : str
+        Id of a data set that was read.
     described : int
         Number of models that dumps of metadata describe.
     problems : tuple of Problem
@@ -53,6 +58,7 @@ class Arrival:
 
     model: str = ""
     versions: tuple[str, ...] = ()
+    dataset: str = ""
     described: int = 0
     problems: tuple[Problem, ...] = ()
 
@@ -111,15 +117,16 @@ def watch(
     paths : sequence of Path
         Directories or files; they must exist, but may hold nothing yet.
     settle : float
-        Seconds for which nothing of a model may have changed before it is read.
+        Seconds for which nothing of a model or data set may have changed before it is read.
     pool : WorkerPool, optional
         Workers to read in; without one, in this process.
     stop : Event, optional
-        Ends the watching when it is set, within a second or with the model that is being read.
+        Ends the watching when it is set, within a second or with what is being read.
+
     Yields
     ------
     Arrival
-        One a model that was read or could not be, one for each thing that was left out; each problem once.
+        One a model or data set that was read or could not be, one for each thing that was left out; each problem once.
 
     Raises
     ------
@@ -153,17 +160,21 @@ class _Rounds:
         self._store, self._settings, self._paths, self._reader = store, settings, paths, reader
         self._settling = settling
         self._failed: dict[str, str] = {}
+        self._related = False
 
     def look(self, stop: Event) -> Generator[Arrival, None, bool]:
         """Read what has settled; returns whether something has not."""
         dumps, lakes = split_dumps(self._paths)
         sources, rejected = _found(lakes)
+        known = read_journal(self._settings.journal, self._settings.store_key)
+        data = find_datasets(self._settings, lakes, known)
+        rejected += data.rejected
         states = {f"model {source.id}": source.signature for source in sources}
+        states |= {_name(source): source.signature for source in data.todo}
         states |= {f"rejected {item.location}": f"{item.error}{_stamp(lakes, item)}" for item in rejected}
         if dumps:
             states["dumps"] = dumps_signature(dumps)
         settled = self._settling.settled(states)
-        known = read_journal(self._settings.journal, self._settings.store_key)
         for item in rejected:
             name = f"rejected {item.location}"
             if name in settled and self._is_news(name, states[name]):
@@ -173,6 +184,8 @@ class _Rounds:
             describe(self._store, self._settings, dumps, known, summary)
             if summary.described or summary.problems:
                 yield Arrival(described=summary.described, problems=tuple(summary.problems))
+        # Data first: the models that name it are then joined to it as they are read.
+        yield from self._data(data, states, settled, known, stop)
         for source in sources:
             if stop.is_set():
                 break
@@ -189,12 +202,40 @@ class _Rounds:
                 )
         return len(settled) < len(states)
 
+    def _data(
+        self,
+        data: FoundDatasets,
+        states: Mapping[str, str],
+        settled: Collection[str],
+        known: Mapping[str, Entry],
+        stop: Event,
+    ) -> Iterator[Arrival]:
+        read = 0
+        for source in data.todo:
+            if stop.is_set():
+                break
+            if _name(source) in settled and self._is_news(_name(source), states[_name(source)]):
+                summary = IngestSummary()
+                keep_data(self._store, self._settings, read_or_problem(self._reader, source), summary)
+                read += len(summary.datasets)
+                yield Arrival(dataset=source.id if summary.datasets else "", problems=tuple(summary.problems))
+        # Once a look, however much has come: all states are related anew. The first look makes good what an
+        # interruption left undone.
+        if read or (data.unchanged and not self._related):
+            self._related = True
+            relate_datasets(self._store, self._settings, known)
+            resolve_dataset_ghosts(self._store)
+
     def _is_news(self, name: str, state: str) -> bool:
         # What could not be read is tried again when it changes, and not before.
         if self._failed.get(name) == state:
             return False
         self._failed[name] = state
         return True
+
+
+def _name(source: DatasetSource) -> str:
+    return f"dataset {source.id}:{source.folder}"
 
 
 def _found(lakes: Sequence[Path]) -> tuple[list[ModelSource], list[Rejected]]:

@@ -12,7 +12,7 @@ The rule, in order (`docs/datasets.md` has it for people):
    other data; images, where a folder and those below it hold at least `IMAGES` of them and, documents aside, nothing
    else.
 
-What is a dump of a hub's metadata is none (`ingest.hub_metadata`). Archives are not looked into.
+What is a dump of a hub's metadata is none (`ingest.hub_metadata`). An archive counts as a folder of its name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from pathlib import Path, PurePosixPath
 
 from graph_schema.errors import ModelLakeError, NameConflictError
 from graph_schema.identity import clean_name
+from ingest.archive_walk import is_archive
+from ingest.archives import close_archives
 from ingest.blobs import read_bytes
+from ingest.datasets.archived import named_after_archives, unfold
 from ingest.datasets.dataset_source import GZIP, DatasetSource, Form, data_stem, form_of, split_of
 from ingest.datasets.descriptions import DOCUMENTS, MARKS, is_dataset_card
 from ingest.hub_metadata import is_hub_metadata
@@ -69,6 +72,8 @@ _NO_TEXTS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SNIFFED = 4096
+_MOST_SNIFFED = 64 << 20
+"""Bytes of a member of an archive that is unpacked for a look; what is larger is data if it is named so."""
 
 Folders = Mapping[str, Sequence[StoredFile]]
 
@@ -109,19 +114,33 @@ def discover_datasets(paths: Sequence[Path]) -> Iterator[DatasetSource | Rejecte
 def _discover_one(path: Path) -> Iterator[DatasetSource]:
     root = path.resolve()
     if root.is_dir():
-        files = (item for item in walk(root, boundary=link_boundary(root)) if isinstance(item, StoredFile))
-        yield from find_datasets(files, root)
+        files = [item for item in walk(root, boundary=link_boundary(root)) if isinstance(item, StoredFile)]
+        yield from _with_archives(files, root)
         return
     try:
         item = stored_file(root, name=path.name, boundary=root.parent)
     except ModelLakeError:
+        return
+    if is_archive(item):
+        yield from _with_archives([item], root.parent)
         return
     form = form_of(item.base)
     if form is not None and item.base not in DOCUMENTS and (form in (Form.IMAGE, Form.TEXT) or _is_table(item)):
         yield _source("", data_stem(item.base), [item], {}, root.parent)
 
 
-def find_datasets(files: Iterable[StoredFile], root: Path) -> Iterator[DatasetSource]:
+def _with_archives(files: Sequence[StoredFile], root: Path) -> Iterator[DatasetSource]:
+    unfolded = unfold(files)
+    sources = list(find_datasets(unfolded.files, root))
+    for members in unfolded.apart:
+        sources += find_datasets(members, root, around=unfolded.files)
+    close_archives()
+    yield from named_after_archives(sources)
+
+
+def find_datasets(
+    files: Iterable[StoredFile], root: Path, *, around: Iterable[StoredFile] = ()
+) -> Iterator[DatasetSource]:
     """Group the files of one lake into data sets.
 
     Parameters
@@ -130,6 +149,8 @@ def find_datasets(files: Iterable[StoredFile], root: Path) -> Iterator[DatasetSo
         All files, names relative to the lake.
     root : Path
         The lake, for the name of a data set that fills it.
+    around : iterable of StoredFile
+        Other files, which tell whose folders these lie in.
 
     Yields
     ------
@@ -138,9 +159,11 @@ def find_datasets(files: Iterable[StoredFile], root: Path) -> Iterator[DatasetSo
     """
     folders: defaultdict[str, list[StoredFile]] = defaultdict(list)
     for item in files:
-        if not item.members:
-            folders[item.folder].append(item)
-    places = _Territories(folders, root)
+        folders[item.folder].append(item)
+    others: defaultdict[str, list[StoredFile]] = defaultdict(list)
+    for item in around:
+        others[item.folder].append(item)
+    places = _Territories({**others, **folders}, root)
     groups: defaultdict[tuple[str, str], list[StoredFile]] = defaultdict(list)
     marked: defaultdict[str, list[StoredFile]] = defaultdict(list)
     loose: dict[str, list[StoredFile]] = {}
@@ -316,13 +339,18 @@ def _is_table(item: StoredFile) -> bool:
         return _is_piece(item) and split_of(item.base) is not None
     if form is Form.JSON_ARRAY:
         return _holds_objects(item)
-    return form in (Form.PARQUET, Form.ARROW) or not is_hub_metadata(item.path)
+    return form in (Form.PARQUET, Form.ARROW) or not _is_dump(item)
+
+
+def _is_dump(item: StoredFile) -> bool:
+    # Dumps are given to be read as such, which members of archives are not.
+    return not item.members and is_hub_metadata(item.path)
 
 
 def _holds_objects(item: StoredFile) -> bool:
     """Whether a `.json` file begins as an array of objects, or as an object a line and more than one."""
-    if item.base.lower().endswith(GZIP):
-        return not is_hub_metadata(item.path)
+    if item.base.lower().endswith(GZIP) or (item.members and item.size > _MOST_SNIFFED):
+        return not _is_dump(item)
     try:
         blob = item.open()
         try:
@@ -331,7 +359,7 @@ def _holds_objects(item: StoredFile) -> bool:
                 return head[1:].lstrip().startswith(b"{")
             line, newline, rest = head.partition(b"\n")
             lines = head.startswith(b"{") and line.rstrip().endswith(b"}") and rest.lstrip().startswith(b"{")
-            return bool(newline) and lines and not is_hub_metadata(item.path)
+            return bool(newline) and lines and not _is_dump(item)
         finally:
             blob.close()
     except ModelLakeError:

@@ -13,7 +13,7 @@ from ingest.fingerprint.chunks import Chunk
 from ingest.fingerprint.compiling import compiled
 from ingest.fingerprint.pattern_counts import CountTables, PatternCounts
 from ingest.fingerprint.plan import Extent
-from ingest.fingerprint.sampling import SKETCH_SIDE, layer_free, sample, seed
+from ingest.fingerprint.sampling import NAMELESS, SKETCH_SIDE, layer_free, sample, seed
 from ingest.fingerprint.statistics import Moments, bounded
 from ingest.fingerprint.values import decode, pattern_facts, small_float_table
 from ingest.tensors import STORAGE, TensorInfo
@@ -41,18 +41,21 @@ class Measurement:
     """Everything that is collected about one tensor.
 
     `measure` is called for each chunk, from any thread; `collect` for each outcome, in the order of the chunks, from
-    one thread. Tables of counts come from `tables`, which the tensors of a pass share.
+    one thread. Tables of counts come from `tables`, which the tensors of a pass share. `known` says whether the role is
+    one of a known architecture, and no name that somebody chose.
     """
 
-    def __init__(self, tensor: TensorInfo, role: str, extent: Extent, tables: CountTables | None = None) -> None:
+    def __init__(
+        self, tensor: TensorInfo, role: str, extent: Extent, tables: CountTables | None = None, *, known: bool = True
+    ) -> None:
         self.tensor, self.role = tensor, role
         shape = tensor.shape
         self.height = shape[0] if len(shape) > 1 else 1
         self.width = (tensor.size // self.height if self.height else 0) if len(shape) > 1 else tensor.size
-        key = layer_free(role)
+        key = layer_free(role) if known else NAMELESS
         self._row_seed, self._column_seed = seed(key, "sketch rows"), seed(key, "sketch columns")
         self.rows = sample(key, "rows", self.height, extent.rows)
-        self.columns = sample(key, "columns", self.width, extent.columns)
+        self.columns = sample(key, "columns" if known else "rows", self.width, extent.columns)
         self._block = np.zeros((self.rows.size, self.columns.size), f"u{STORAGE[tensor.dtype].itemsize}")
         self._side = extent.sketch
         self._sketch = np.zeros((SKETCH_SIDE, SKETCH_SIDE))

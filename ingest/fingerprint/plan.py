@@ -11,6 +11,9 @@ their smaller part. Steps are taken in order of use until the budget is spent:
 4. *tall blocks* of embeddings, 1,024 rows by 32 columns: the decay clock compares many rows;
 5. small blocks, 32 x 32, of all other matrices, for their grid, zeros and equal bits;
 6. sketches.
+
+Where the architecture is unknown, names say nothing: after the small tensors all matrices get blocks of one side, as
+large as the budget allows (`BlockPlan.extents_by_shape`), so that the plan is the same under any names.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ _RECORD_BYTES = 320  # at most: a row of every column of the file, without names
 _WHOLE_SIDE = 256
 LARGE_SIDE = 256
 _SMALL_SIDES = (64, 48, 32, 16, 8)
+_EQUAL_SIDES = (256, 192, 128, 96, *_SMALL_SIDES)
 _TALL = ((1024, 64), (1024, 32), (512, 32), (256, 16))
 _VECTORS = (1024, 256, 64, 16)
 _TOPOLOGY = (
@@ -92,6 +96,26 @@ class BlockPlan:
         left = _sketch(items, left)
         return [Extent(rows=item.rows, columns=item.columns, sketch=item.sketch) for item in items]
 
+    def extents_by_shape(self, tensors: Sequence[tuple[str, str, tuple[int, ...]]]) -> list[Extent]:
+        """What to keep of each tensor of a network of unknown architecture, given and returned as in `extents`.
+
+        Tensors of equal shape are treated alike, and a matrix as its transpose is. Roles count by their length alone,
+        which takes its room in the file.
+
+        Examples
+        --------
+        >>> BlockPlan().extents_by_shape([("trunk.w", "F32", (4096, 512)), ("trunk.v", "F32", (512, 4096))])[0]
+        Extent(rows=256, columns=256, sketch=16)
+        """
+        items = [_Item(index, *tensor) for index, tensor in enumerate(tensors)]
+        left = self.budget - 4096 - sum(_RECORD_BYTES + 2 * len(item.role.encode()) for item in items)
+        left, limit = _keep_vectors(items, left, left // 2)
+        left = _keep_whole_sizes(items, left, limit)
+        rest = [item for item in items if item.is_matrix and not item.rows]
+        left = _keep_all(rest, tuple((side, side) for side in _EQUAL_SIDES), left, reserve=left // 4)
+        _sketch(items, left)
+        return [Extent(rows=item.rows, columns=item.columns, sketch=item.sketch) for item in items]
+
 
 class _Item:
     def __init__(self, index: int, role: str, dtype: str, shape: tuple[int, ...]) -> None:
@@ -122,16 +146,37 @@ class _Item:
         self.rows, self.columns = min(rows, self.height), min(columns, self.width)
 
 
-def _keep_small(items: Sequence[_Item], left: int, limit: int) -> int:
-    """Vectors, then matrices of at most 256 x 256 whole: all of them if half the budget allows, else the smallest."""
+def _keep_vectors(items: Sequence[_Item], left: int, limit: int) -> tuple[int, int]:
+    """The values of vectors, as many as half of the limit allows; what is left of both numbers."""
     vectors = [item for item in items if not item.is_matrix and item.width]
     for count in _VECTORS:
         cost = sum(item.cost(1, count) for item in vectors)
         if cost <= limit // 2:
             for item in vectors:
                 item.keep(1, count)
-            left, limit = left - cost, limit - cost
+            return left - cost, limit - cost
+    return left, limit
+
+
+def _keep_whole_sizes(items: Sequence[_Item], left: int, limit: int) -> int:
+    """Matrices of at most 256 x 256 whole: by increasing size, all of one size or none."""
+    sizes: dict[int, list[_Item]] = {}
+    for item in items:
+        if item.is_matrix and 0 < item.height * item.width <= _WHOLE_SIDE**2:
+            sizes.setdefault(item.height * item.width, []).append(item)
+    for _, alike in sorted(sizes.items()):
+        cost = sum(item.cost(item.height, item.width) for item in alike)
+        if cost > limit:
             break
+        for item in alike:
+            item.keep(item.height, item.width)
+        left, limit = left - cost, limit - cost
+    return left
+
+
+def _keep_small(items: Sequence[_Item], left: int, limit: int) -> int:
+    """Vectors, then matrices of at most 256 x 256 whole: all of them if half the budget allows, else the smallest."""
+    left, limit = _keep_vectors(items, left, limit)
     small = [item for item in items if item.is_matrix and 0 < item.height * item.width <= _WHOLE_SIDE**2]
     for item in sorted(small, key=lambda item: (item.height * item.width, item.role)):
         cost = item.cost(item.height, item.width)

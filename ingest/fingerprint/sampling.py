@@ -5,6 +5,9 @@ priorities (bottom-k, or priority, sampling: Cohen and Kaplan, "Summarizing data
 The length of the axis does not enter, so that samples are *nested*: a vocabulary that grew by a few rows, or a smaller
 block of the same tensor, shares nearly all its indices with the larger. The key is the tensor's role with its numbers
 taken out, so that all layers, and networks of different depth, are sampled and sketched alike.
+
+Where the architecture is unknown, a role is but a name that somebody chose. There all tensors share one key, and
+columns are sampled as rows are: the same network is sampled alike under any names, and a matrix like its transpose.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ SECOND_MULTIPLIER = 0x94D049BB133111EB
 SKETCH_SIDE = 16
 SKETCH_SIDES = (4, 8, 16)
 """Sides a sketch may have; the smaller ones are sums of neighbouring buckets of the largest."""
+
+NAMELESS = "*"
+"""The key of all tensors of a network whose architecture is unknown."""
 
 _SLAB = 1 << 20
 
@@ -57,7 +63,7 @@ def sample(key: str, axis: str, length: int, count: int) -> NDArray[np.int64]:
     Parameters
     ----------
     key : str
-        Layer-free role.
+        Layer-free role, or `NAMELESS`.
     axis : str
         `rows` or `columns`.
     length, count : int

@@ -106,7 +106,9 @@ def _measure(
     from ingest.fingerprint.pattern_counts import CountTables
 
     roles = [assignment.roles[tensor.name] for tensor in tensors]
-    extents = plan.extents([(role, t.dtype, tuple(t.shape)) for role, t in zip(roles, tensors, strict=True)])
+    known = bool(assignment.architecture)
+    described = [(role, t.dtype, tuple(t.shape)) for role, t in zip(roles, tensors, strict=True)]
+    extents = plan.extents(described) if known else plan.extents_by_shape(described)
     records: list[TensorFingerprint] = []
     tables = CountTables()
     threads = workers or default_workers()
@@ -123,7 +125,7 @@ def _measure(
     with ThreadPoolExecutor(threads, thread_name_prefix="fingerprint") as pool:
         try:
             for tensor, role, extent in zip(tensors, roles, extents, strict=True):
-                measurement = Measurement(tensor, role, extent, tables)
+                measurement = Measurement(tensor, role, extent, tables, known=known)
                 tasks = _tasks(source, tensor, measurement)
                 if not tasks:
                     while pending:

@@ -23,6 +23,9 @@ _DTYPES = {
     **{13: "U64", 16: "BF16", 17: "F8_E4M3", 19: "F8_E5M2"},
 }
 _SMALL = 1 << 16
+_SHARED = 16
+"""How often the files beside a model may be named as a whole: tied weights share values, a bomb shares one file."""
+
 _NEXT_FIELDS = frozenset((0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42))
 # Lists whose packed form is the values themselves; those of int32_data are varints and only hold small tensors.
 _PACKED = {1: 4, 11: 10}
@@ -60,7 +63,7 @@ class OnnxSource:
     FormatError
         If the file is damaged, or external data is missing or too short.
     UnsafeFileError
-        If external data lies outside the model's directory.
+        If external data lies outside the model's directory, or tensors share it so often that reading would never end.
     """
 
     format = "onnx"
@@ -72,6 +75,7 @@ class OnnxSource:
         self.location = blob.name
         self._values: dict[str, Blob] = {}
         infos: list[TensorInfo] = []
+        most, beside_bytes = _SHARED * sum(item.size for item in self._beside.values()), 0
         for begin, end in _messages(blob, 0, blob.size, 7):
             for start, stop in _messages(blob, begin, end, 5):
                 item = _tensor(blob, start, stop)
@@ -81,6 +85,9 @@ class OnnxSource:
                 if item.name in self._values or len(infos) >= TENSORS_LIMIT:
                     raise FormatError(f"initialiser {item.name[:120]!r} occurs twice, or too many", where=blob.name)
                 self._values[item.name] = self._place(item, info)
+                beside_bytes += info.nbytes if item.external else 0
+                if beside_bytes > most:
+                    raise UnsafeFileError("its tensors share their values too often", where=blob.name)
                 infos.append(info)
         if not infos:
             raise FormatError("holds no initialisers", where=blob.name)

@@ -20,6 +20,9 @@ def same_values(comparison: Comparison) -> Transformation | None:
     """
     if comparison.gained or comparison.lost or not comparison.pairs:
         return None
+    theirs = comparison.child.by_role()
+    if all(tensor.content == theirs[tensor.role].content for tensor in comparison.parent.tensors):
+        return _renamed(len(theirs))
     if any(not np.array_equal(pair.first, pair.second) or pair.one.l2 != pair.two.l2 for pair in comparison.changed):
         return None
     dtypes = sorted({f"{pair.one.dtype} and {pair.two.dtype}" for pair in comparison.changed})
@@ -47,11 +50,13 @@ def rearrangement_key(fingerprint: Fingerprint) -> tuple[str, ...]:
 def rearranged(comparison: Comparison) -> Transformation | None:
     """Whether every tensor holds the parent's values in another order: neurons or heads were renumbered.
 
+    Where no value has moved, the two are versions of their own by the names of their tensors or the order of axes
+    alone (`lineage.common_names`).
+
     Returns
     -------
     Transformation or None
-        `REPARAMETRIZED_FROM`, undirected. At least one tensor must have moved, and every one must hold the same
-        multiset of values.
+        `REPARAMETRIZED_FROM`, undirected. Every tensor must hold the same multiset of values.
     """
     roles = comparison.child.by_role()
     moved = 0
@@ -60,8 +65,10 @@ def rearranged(comparison: Comparison) -> Transformation | None:
         if other is None or other.multiset != tensor.multiset or not tensor.multiset:
             return None
         moved += other.content != tensor.content
-    if not moved or len(roles) != len(comparison.parent.tensors):
+    if len(roles) != len(comparison.parent.tensors):
         return None
+    if not moved:
+        return _renamed(len(roles))
     return Transformation(
         relation=Relation.REPARAMETRIZED_FROM,
         method="renumbered units",
@@ -73,6 +80,25 @@ def rearranged(comparison: Comparison) -> Transformation | None:
                 kind="same_multiset",
                 statement=f"all {len(roles)} tensors hold the same values; in {moved} they stand in another order",
                 value=float(moved),
+                log_odds=20.0,
+                method="rearranged",
+            ),
+        ),
+    )
+
+
+def _renamed(tensors: int) -> Transformation:
+    return Transformation(
+        relation=Relation.REPARAMETRIZED_FROM,
+        method="renamed tensors",
+        directed=False,
+        summary="the same values under other names",
+        parameters={"tensors": tensors},
+        observations=(
+            Observation(
+                kind="same_values",
+                statement=f"all {tensors} tensors are equal to the bit; they are called otherwise",
+                value=float(tensors),
                 log_odds=20.0,
                 method="rearranged",
             ),

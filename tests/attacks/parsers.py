@@ -41,9 +41,11 @@ from ingest.fingerprint.file import from_bytes, to_bytes
 from ingest.hub_metadata import is_hub_metadata, read_hub_metadata
 from ingest.model_source import ModelSource
 from ingest.readers import open_tensors
+from ingest.readers.onnx_file import OnnxSource
 from ingest.readers.pickle_machine import PickleMachine
 from ingest.readers.registry import sniff
 from ingest.readers.safetensors import SafetensorsSource
+from tests.attacks import repositories
 from tests.unit.ingest.test_tflite_reader import model as tflite_model
 
 READ_LIMIT = 1 << 20
@@ -63,12 +65,15 @@ class Target:
     native : bool
         Whether a library in C does the reading, which may crash: the product reads in processes of their own, and so
         does the suite.
+    slow : bool
+        Whether a run starts programs; the suite can afford few of them.
     """
 
     name: str
     seeds: Callable[[], tuple[bytes, ...]]
     parse: Callable[[bytes], None]
     native: bool = False
+    slow: bool = False
 
     def attack(self, content: bytes) -> None:
         """Parse, taking the project's own errors as answers; they are one line, without control characters."""
@@ -92,6 +97,15 @@ def tensors(content: bytes) -> None:
     if known is None:
         return
     with known.open(blob) as source:
+        for info in source.tensors:
+            if info.nbytes <= READ_LIMIT:
+                source.read(info, 0, info.size)
+
+
+def onnx_beside(content: bytes) -> None:
+    """An ONNX model whose values lie in a file beside it, of which it says where."""
+    beside = {"m.onnx_data": MemoryBlob(bytes(range(96)), name="m.onnx_data")}
+    with OnnxSource(MemoryBlob(content, name="m.onnx"), beside) as source:
         for info in source.tensors:
             if info.nbytes <= READ_LIMIT:
                 source.read(info, 0, info.size)
@@ -182,6 +196,26 @@ def _onnx() -> tuple[bytes, ...]:
     initializers = [onnx.numpy_helper.from_array(value, name) for name, value in arrays.items()]
     typed = onnx.helper.make_tensor("t", onnx.TensorProto.FLOAT, [2], [1.0, 2.0])
     graph = onnx.helper.make_graph([], "g", [], [], initializer=[*initializers, typed])
+    return (onnx.helper.make_model(graph).SerializeToString(),)
+
+
+@cache
+def _onnx_beside() -> tuple[bytes, ...]:
+    initializers = []
+    for name, offset, kind, shape in (
+        ("a", 0, np.float32, (2, 3)),
+        ("b", 24, np.int8, (8,)),
+        ("c", 32, np.int64, (8,)),
+    ):
+        tensor = onnx.numpy_helper.from_array(np.zeros(shape, kind), name)
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        length = np.zeros(shape, kind).nbytes
+        for key, value in (("location", "m.onnx_data"), ("offset", str(offset)), ("length", str(length))):
+            entry = tensor.external_data.add()
+            entry.key, entry.value = key, value
+        initializers.append(tensor)
+    graph = onnx.helper.make_graph([], "g", [], [], initializer=initializers)
     return (onnx.helper.make_model(graph).SerializeToString(),)
 
 
@@ -303,6 +337,7 @@ TARGETS = {
         Target(name="pickle", seeds=lambda: (_PICKLE,), parse=lambda c: void(PickleMachine(c, where="file").load())),
         Target(name="gguf", seeds=_gguf, parse=tensors),
         Target(name="onnx", seeds=_onnx, parse=tensors),
+        Target(name="onnx, external data", seeds=_onnx_beside, parse=onnx_beside),
         Target(name="numpy", seeds=lambda: _numpy(archive=False), parse=tensors),
         Target(name="numpy, archive", seeds=lambda: _numpy(archive=True), parse=tensors),
         Target(name="flax", seeds=_flax, parse=tensors),
@@ -333,6 +368,15 @@ TARGETS = {
         Target(name="adapter in a lake", seeds=lambda: (_ADAPTER.encode(),), parse=lake("adapter_config.json")),
         Target(name="index in a lake", seeds=lambda: (_INDEX.encode(),), parse=lake("model.safetensors.index.json")),
         Target(name="gguf in a lake", seeds=_gguf, parse=lake("m.gguf")),
+        *(
+            Target(
+                name=f"git, {part}",
+                seeds=lambda part=part: (repositories.parts(_safetensors()[0])[part],),
+                parse=lambda c, part=part: repositories.repository(part, _safetensors()[0])(c),
+                slow=True,
+            )
+            for part in ("tree", "commit", "references", "index", "pointer")
+        ),
         Target(name="hub metadata", seeds=lambda: (_DUMP, gzip.compress(_DUMP, mtime=0), _EDGES), parse=hub_dump),
     )
 }

@@ -8,6 +8,8 @@ import json
 import os
 import re
 import struct
+import tarfile
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -218,3 +220,49 @@ def test_documents_of_data_are_data(pool, tmp_path):
     assert isinstance(found, DatasetReading)
     assert found.dataset.name.isprintable()
     assert not Path("ran").exists()
+
+
+def test_rows_in_an_archive_that_unpack_to_far_more_are_refused(pool, tmp_path):
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("rows.csv", "a\n" + "1\n" * (64 << 20))
+    (tmp_path / "rows.zip").write_bytes(bomb.getvalue())
+    assert "rows.csv" in refused(pool, tmp_path)
+
+
+def test_an_archive_of_data_that_is_damaged_nested_or_leads_outside(pool, tmp_path):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("rows.csv", "a\n1\n")
+    (tmp_path / "cut.zip").write_bytes(content.getvalue()[:-9])
+    inner = content.getvalue()
+    for _ in range(6):
+        outer = io.BytesIO()
+        with zipfile.ZipFile(outer, "w") as archive:
+            archive.writestr("in.zip", inner)
+        inner = outer.getvalue()
+    (tmp_path / "deep.zip").write_bytes(inner)
+    with tarfile.open(tmp_path / "links.tar", "w") as archive:
+        link = tarfile.TarInfo("rows.csv")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    (tmp_path / "good.zip").write_bytes(content.getvalue())
+    assert [source.id for source in sources(tmp_path)] == ["good"]
+    assert isinstance(read(pool, tmp_path), DatasetReading)
+    told = []
+    with suppress(EmptyLakeError):
+        # What was found before the end is kept.
+        told.extend(item.location for item in discover([tmp_path]) if isinstance(item, Rejected))
+    assert {name.split("/")[0] for name in told} == {"cut.zip", "deep", "links.tar"}
+
+
+def test_a_member_that_vanishes_between_finding_and_reading_is_one_line(pool, tmp_path):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("rows.csv", "a\n1\n")
+    (tmp_path / "rows.zip").write_bytes(content.getvalue())
+    (source,) = sources(tmp_path)
+    (tmp_path / "rows.zip").write_bytes(b"something else")
+    with pytest.raises(ModelLakeError) as caught:
+        IsolatedReader(pool).dataset(source)
+    assert len(str(caught.value).splitlines()) == 1

@@ -36,7 +36,8 @@ def test_damage_to_a_library_in_c_is_seen_from_outside(target: str) -> None:
     assert done.returncode <= 0, done.stderr[-2000:]
 
 
-IN_PYTHON = [target for target in TARGETS.values() if not target.native]
+IN_PYTHON = [target for target in TARGETS.values() if not target.native and not target.slow]
+SLOW = [target for target in TARGETS.values() if target.slow]
 
 
 @pytest.mark.parametrize("target", IN_PYTHON, ids=lambda target: target.name)
@@ -45,6 +46,13 @@ IN_PYTHON = [target for target in TARGETS.values() if not target.native]
 def test_damage_is_an_answer_or_an_error_of_our_own(target: Target, data: st.DataObject) -> None:
     content = data.draw(st.sampled_from(target.seeds()))
     target.attack(mutated(content, data.draw(st.integers(0, 2**32 - 1))))
+
+
+@pytest.mark.parametrize("target", SLOW, ids=lambda target: target.name)
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(change=st.integers(0, 2**32 - 1))
+def test_damage_to_what_a_program_reads_is_an_answer_or_an_error_of_our_own(target: Target, change: int) -> None:
+    target.attack(mutated(target.seeds()[0], change))
 
 
 @pytest.mark.parametrize("target", IN_PYTHON, ids=lambda target: target.name)

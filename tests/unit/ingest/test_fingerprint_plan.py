@@ -144,3 +144,16 @@ def test_samples_of_long_axes_are_those_of_one_sort() -> None:
 def test_layers_share_a_key_and_roles_do_not() -> None:
     assert layer_free("layers.3.mlp.experts.12.up.weight") == layer_free("layers.30.mlp.experts.7.up.weight")
     assert layer_free("layers.3.mlp.up.weight") != layer_free("layers.3.mlp.down.weight")
+
+
+def test_without_an_architecture_names_and_order_of_axes_change_nothing_that_is_kept() -> None:
+    shapes: Shapes = [(f"blocks.{n}.{part}", "F32", (900, 700)) for n in range(9) for part in ("up", "gate", "side")]
+    shapes += [("table", "F32", (5000, 700)), ("gain", "F32", (700,)), ("small", "F32", (60, 50))]
+    # Names as long as those, since they take room in the file.
+    other = [("embed.".ljust(len(role), "_"), dtype, shape[::-1]) for role, dtype, shape in shapes]
+    plain = BlockPlan().extents_by_shape(shapes)
+    for one, two in zip(plain, BlockPlan().extents_by_shape(other), strict=True):
+        assert sorted((one.rows, one.columns)) == sorted((two.rows, two.columns))
+        assert one.sketch == two.sketch
+    assert {(extent.rows, extent.columns) for extent in plain[:27]} == {(128, 128)}
+    assert len(to_bytes(empty_fingerprint(shapes, plain))) <= BlockPlan().budget

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from graph_schema.errors import PathNotFoundError
 from modellake import Lake, watching
 from modellake.watching import Arrival, Settling
-from tests.unit.modellake.small_models import lie, weights, write_model
+from tests.unit.modellake.small_models import card, lie, weights, write_model, write_rows
 from tests.unit.modellake.test_ingesting import start
 
 SETTLE = 0.3
@@ -114,6 +114,39 @@ def test_a_problem_is_told_once_and_tried_again_when_it_changes(data, lake, stop
     assert next(arrivals).model == "a/bad"
     stop.set()
     assert list(arrivals) == []
+
+
+def test_data_sets_are_read_as_they_arrive_and_related(data, lake, stop):
+    write_model(lake / "a/one", weights(1), card(datasets=["words"]))
+    write_rows(lake / "words.csv", range(100))
+    arrivals = watched(data, lake, stop)
+    first, second = next(arrivals), next(arrivals)
+    assert {(first.dataset, first.model), (second.dataset, second.model)} == {("words", ""), ("", "a/one")}
+    write_rows(lake / "few.csv", range(40))
+    arrival = next(arrivals)
+    assert (arrival.dataset, arrival.versions, arrival.problems) == ("few", (), ())
+    write_rows(lake / "words.csv", range(120))
+    assert next(arrivals).dataset == "words"
+    stop.set()
+    assert list(arrivals) == []
+    assert len(data.dataset("words").states) == 2
+    assert {link.name for link in data.dataset("few").links} == {"words"}
+    assert [use.models for use in data.dataset("words").uses] == [("a/one",)]
+    # Nothing is left for an ordinary reading.
+    assert data.ingest([lake], isolated=False).datasets == []
+
+
+def test_a_damaged_data_set_is_told_once_and_read_when_it_is_mended(data, lake, stop):
+    lake.mkdir()
+    (lake / "rows.parquet").write_bytes(b"PAR1 and nothing that follows")
+    arrivals = watched(data, lake, stop)
+    problem = next(arrivals)
+    assert (problem.dataset, "rows.parquet" in str(problem.problems[0])) == ("", True)
+    write_rows(lake / "other.csv", range(10))
+    assert next(arrivals).dataset == "other"
+    write_rows(lake / "rows.csv", range(10))
+    (lake / "rows.parquet").unlink()
+    assert next(arrivals).dataset == "rows"
 
 
 def test_a_second_watching_reads_nothing_again(data, lake, stop):
