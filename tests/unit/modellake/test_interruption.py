@@ -2,10 +2,19 @@
 
 import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from modellake.interruption import interruptions_kept
+
+
+@pytest.fixture(autouse=True)
+def _heeded() -> Iterator[None]:
+    """Interruptions raise, even where whoever started the tests in the background had them ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Interrupted:
