@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from benchmarks.lakes.truth import Truth, truth_path
 from benchmarks.lineage_accuracy import lake_fingerprints
 from graph_schema.fingerprint import Fingerprint
-from lineage.calibration import Calibration, default_calibration
+from lineage.calibration import LEAST_FORWARD, LEAST_NEIGHBOURS, Calibration, default_calibration, log_odds
 from lineage.cues import edge_cues, node_angles
 from lineage.family import FamilyTree, family_tree
 from lineage.family_vectors import FamilyVectors
@@ -78,7 +78,7 @@ def fit(lakes: Sequence[Lake], start: Calibration) -> Calibration:
     """All numbers, in three steps: sharpness, cues, scaling."""
     everything = [family for lake in lakes for family in lake.families]
     weights = _fit_cues(np.vstack([_features(family, start) for family in everything]))
-    found = replace(start, **dict(zip(CUES, weights, strict=True)), slope=1.0, intercept=0.0)
+    found = replace(start, **dict(zip(CUES, weights, strict=True)))
     losses = []
     for sharpness in SHARPNESS:
         trial = replace(found, link_sharpness=sharpness)
@@ -90,14 +90,13 @@ def fit(lakes: Sequence[Lake], start: Calibration) -> Calibration:
         ]
         losses.append((_log_loss(outcomes), sharpness))
     found = replace(found, link_sharpness=min(losses)[1])
-    outcomes = [
-        (edge.neighbours * edge.forward, (edge.child, edge.parent) in family.true)
+    edges = [
+        (edge.neighbours, edge.forward, (edge.child, edge.parent) in family.true)
         for family in everything
         for edge in family_tree(family.fingerprints, found).edges
         if edge.certain is None
     ]
-    slope, intercept = _fit_platt(outcomes)
-    return replace(found, slope=slope, intercept=intercept)
+    return _scaled(edges, found)
 
 
 def _features(family: Family, start: Calibration) -> NDArray[np.float64]:
@@ -126,16 +125,20 @@ def _fit_cues(features: NDArray[np.float64]) -> list[float]:
     return [round(float(weight), 3) for weight in found.x]
 
 
-def _fit_platt(outcomes: Sequence[tuple[float, bool]]) -> tuple[float, float]:
-    bounded = np.clip([probability for probability, _ in outcomes], 1e-9, 1 - 1e-9)
-    odds, hit = np.log(bounded / (1 - bounded)), np.array([right for _, right in outcomes], dtype=float)
+def _scaled(edges: Sequence[tuple[float, float, bool]], start: Calibration) -> Calibration:
+    """Platt scaling of both questions at once, by the likelihood of whole edges."""
+    near = np.array([log_odds(neighbours, least=LEAST_NEIGHBOURS) for neighbours, _, _ in edges])
+    first = np.array([log_odds(forward, least=LEAST_FORWARD) for _, forward, _ in edges])
+    hit = np.array([right for _, _, right in edges])
 
     def loss(numbers: NDArray[np.float64]) -> float:
-        scaled = numbers[0] * odds + numbers[1]
-        return float(np.sum(np.logaddexp(0, scaled) - hit * scaled) + 0.5 * (numbers[0] - 1) ** 2)
+        found = -np.logaddexp(0, -numbers[0] * near - numbers[1]) - np.logaddexp(0, -numbers[2] * first)
+        missed = np.log(np.maximum(-np.expm1(found), 1e-12))
+        return float(-np.sum(np.where(hit, found, missed)) + 0.5 * (numbers[2] - 1) ** 2)
 
-    found = minimize(loss, np.array([1.0, 0.0]), bounds=[(0.05, 3), (-4, 4)])
-    return round(float(found.x[0]), 3), round(float(found.x[1]), 3)
+    found = minimize(loss, np.array([0.5, 1.0, 1.0]), bounds=[(0.02, 3), (-4, 4), (0.05, 3)]).x
+    slope, intercept, direction = (round(float(number), 3) for number in found)
+    return replace(start, neighbour_slope=slope, neighbour_intercept=intercept, direction_slope=direction)
 
 
 def _log_loss(outcomes: Sequence[tuple[float, bool]]) -> float:

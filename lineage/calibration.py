@@ -14,6 +14,10 @@ from math import exp, log
 
 from graph_schema.errors import FormatError
 
+LEAST_NEIGHBOURS = 1e-2
+LEAST_FORWARD = 1e-6
+"""Where the probabilities of the two questions behind an edge end."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
@@ -28,8 +32,9 @@ class Calibration:
         Log-odds for a direction per unit of each cue of `lineage.direction` (the clock and the grid as signs).
     shape : float
         Weight of the prior of being the root that the shape of a tree gives (`lineage.spanning_tree.shape_prior`).
-    slope, intercept : float
-        Platt scaling of the final probability: the log-odds are multiplied and shifted (Platt 1999).
+    neighbour_slope, neighbour_intercept, direction_slope : float
+        Platt scaling (Platt 1999) of the two questions behind an edge, each by itself: whether the two are neighbours,
+        and which of them came first.
     """
 
     link_sharpness: float
@@ -39,23 +44,36 @@ class Calibration:
     grid: float
     angle: float
     shape: float
-    slope: float
-    intercept: float
+    neighbour_slope: float
+    neighbour_intercept: float
+    direction_slope: float
 
-    def calibrated(self, probability: float) -> float:
-        """The probability, scaled.
+    def calibrated(self, neighbours: float, forward: float) -> float:
+        """The probability of an edge.
+
+        Parameters
+        ----------
+        neighbours : float in [0, 1]
+            That the two are neighbours. Distances tell no more than a hundred to one either way.
+        forward : float in [0, 1]
+            That the edge points this way, given that they are.
 
         Examples
         --------
-        >>> unchanged = Calibration(
-        ...     link_sharpness=8, growth=1, row_growth=1, clock=1, grid=1, angle=1, shape=1, slope=1, intercept=0
-        ... )
-        >>> round(unchanged.calibrated(0.8), 6)
-        0.8
+        >>> numbers = dict.fromkeys(["link_sharpness", "growth", "row_growth", "clock", "grid", "angle", "shape"], 1.0)
+        >>> plain = Calibration(**numbers, neighbour_slope=1, neighbour_intercept=0, direction_slope=1)
+        >>> round(plain.calibrated(0.9, 0.8), 6)
+        0.72
         """
-        bounded = min(max(probability, 1e-9), 1 - 1e-9)
-        odds = self.slope * log(bounded / (1 - bounded)) + self.intercept
-        return 1 / (1 + exp(-min(max(odds, -30.0), 30.0)))
+        near = self.neighbour_slope * log_odds(neighbours, least=LEAST_NEIGHBOURS) + self.neighbour_intercept
+        first = self.direction_slope * log_odds(forward, least=LEAST_FORWARD)
+        return 1 / (1 + exp(-near)) / (1 + exp(-first))
+
+
+def log_odds(probability: float, *, least: float) -> float:
+    """Logarithm of the odds of a probability that is kept from 0 and 1 by `least`."""
+    bounded = min(max(probability, least), 1 - least)
+    return log(bounded / (1 - bounded))
 
 
 @cache

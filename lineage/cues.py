@@ -18,7 +18,9 @@ from lineage.rules.expansion import layer_count, repeats_layers
 from lineage.rules.traits import Traits, traits
 
 GROWTH_BOUND = 2.0
-SCALE_CHANGE = 8.0
+SCALE_CHANGE = 5.0
+"""Growths up to the one were seen in steps away; from the other on, decay explains them better."""
+
 ROWS_BOUND = 2.0
 SPREAD = 0.5
 """How far the figures of two relatives may lie from zero: what is less certain than this is drawn to zero."""
@@ -191,16 +193,20 @@ def bounded_growth(grown: Reading) -> float:
     """The growth that counts: bounded, and turned round where it is beyond any step away.
 
     Where squared norms changed by many times the squared distance, the two versions differ by a scale for the most
-    part; weights decay in training, they are not blown up, so that the smaller one is the younger.
+    part; weights decay in training, they are not blown up, so that the smaller one is the younger. Between the two a
+    figure can be either, and counts the less the farther it lies beyond `GROWTH_BOUND`.
 
     Examples
     --------
-    >>> bounded_growth(Reading(value=0.8, error=0.0)), bounded_growth(Reading(value=-70.0, error=0.0))
-    (0.8, 1.0)
+    >>> [bounded_growth(Reading(value=value, error=0.0)) for value in (0.8, -3.5, 5.0, -70.0)]
+    [0.8, -1.0, 0.0, 1.0]
     """
-    if abs(grown.value) > SCALE_CHANGE:
-        return -float(np.sign(grown.value))
-    return float(np.clip(grown.shrunk(SPREAD), -GROWTH_BOUND, GROWTH_BOUND))
+    size = abs(grown.value)
+    if size > GROWTH_BOUND:
+        beyond = GROWTH_BOUND * (SCALE_CHANGE - size) / (SCALE_CHANGE - GROWTH_BOUND)
+        shrunk = Reading(value=max(beyond, -1.0), error=grown.error * (size < SCALE_CHANGE)).shrunk(SPREAD)
+        return float(np.sign(grown.value)) * shrunk
+    return grown.shrunk(SPREAD)
 
 
 def node_angles(

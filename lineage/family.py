@@ -210,7 +210,7 @@ def _tree_edges(
             TreeEdge(
                 parent=parent,
                 child=child,
-                probability=near * forward if rule is not None else calibration.calibrated(near * forward),
+                probability=near * forward if rule is not None else calibration.calibrated(near, forward),
                 neighbours=near,
                 forward=forward,
                 certain=rule,

@@ -47,8 +47,9 @@ def neighbour_tree(
         `Calibration.link_sharpness`.
     """
     merged = [edge for edge in certain if edge.merge is not None]
-    aside = _below({edge.child for edge in merged}, certain)
-    forced = [_pair(edge.parent, edge.child) for edge in certain]
+    twins = _twins({edge.child for edge in merged}, links, {edge.child for edge in certain})
+    aside = _below({edge.child for edge in merged} | twins.keys(), certain)
+    forced = [_pair(edge.parent, edge.child) for edge in certain] + [_pair(*twin) for twin in twins.items()]
     free = [pair for pair in links if not aside & set(pair)]
     joined = [pair for pair in forced if not aside & set(pair)]
     costs = dict(zip(free, link_costs([links[pair] for pair in free], sharpness), strict=True))
@@ -116,6 +117,16 @@ def _copied(values: NDArray[np.float64], source: int, copy: int, child: int) -> 
     share = float(step @ error) / energy
     variance = float(np.square(step - share * error) @ np.square(error)) / energy**2
     return (2 * share - 1) / (2 * max(variance, 1e-6))
+
+
+def _twins(merges: set[int], links: Mapping[Pair, WeighedLink], taken: set[int]) -> dict[int, int]:
+    """What equals a merge in all that is measured, with the merge: it was edited, or trained in its head alone."""
+    found: dict[int, int] = {}
+    for (one, two), link in sorted(links.items()):
+        for merge, other in ((one, two), (two, one)):
+            if link.frobenius == 0 and merge in merges and other not in taken:
+                found.setdefault(other, merge)
+    return found
 
 
 def _below(tops: set[int], certain: Sequence[CertainEdge]) -> set[int]:

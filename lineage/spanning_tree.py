@@ -284,7 +284,7 @@ def depths_of(parents: Mapping[str, str]) -> dict[str, int]:
     Parameters
     ----------
     parents : mapping of child to parent
-        Without cycles.
+        A cycle ends where it closes.
 
     Examples
     --------
@@ -293,9 +293,10 @@ def depths_of(parents: Mapping[str, str]) -> dict[str, int]:
     """
     depths: dict[str, int] = {}
     for child in parents:
-        way = [child]
-        while way[-1] in parents and way[-1] not in depths:
+        way, seen = [child], {child}
+        while way[-1] in parents and way[-1] not in depths and parents[way[-1]] not in seen:
             way.append(parents[way[-1]])
+            seen.add(way[-1])
         above = depths.get(way[-1], 0)
         for steps, node in enumerate(reversed(way)):
             if node in parents:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -43,6 +43,9 @@ class WeighedLink:
         nothing differs, infinite where nothing can be compared.
     missing : float in [0, 1]
         Share of the matrices of either that the other lacks.
+    aside : float
+        Squared distance over the matrices that are not measured; 0 unless one of the two equals another member in all
+        that are.
     """
 
     one: int
@@ -50,11 +53,12 @@ class WeighedLink:
     tail: float
     frobenius: float
     missing: float = 0.0
+    aside: float = 0.0
 
     @property
     def cost(self) -> float:
         """What a spanning tree pays for the link: the tail, and a trace of the rest where tails are but rounding."""
-        return self.tail + TIE_BREAK * (self.frobenius + self.missing)
+        return self.tail + TIE_BREAK * (self.frobenius + self.missing + TIE_BREAK * self.aside)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +107,32 @@ def weighed_links(
     distances of all pairs are one matrix product a role.
     """
     members = [member for member in range(len(fingerprints)) if member not in aside]
-    return weigh(fingerprints, _candidates(fingerprints, roles, near, members), roles)
+    links, units = weigh(fingerprints, _candidates(fingerprints, roles, near, members), roles)
+    return _ties_broken(fingerprints, links, roles), units
+
+
+def _ties_broken(
+    fingerprints: Sequence[Fingerprint], links: Sequence[WeighedLink], roles: Collection[str]
+) -> tuple[WeighedLink, ...]:
+    """Tell members that are equal in all that is measured apart by the rest: an edited head, a trained embedding."""
+    equal = {member for link in links if link.frobenius == 0 for member in (link.one, link.two)}
+    places = [place for place, link in enumerate(links) if {link.one, link.two} & equal]
+    others = {tensor.role for place in equal for tensor in fingerprints[place].tensors if len(tensor.shape) > 1}
+    names = sorted(others - set(roles))
+    pairs = np.array([(links[place].one, links[place].two) for place in places], dtype=np.int64).reshape(-1, 2)
+    energies = np.full((len(pairs), len(names)), np.nan)
+    for stack in role_stacks(fingerprints, roles=names):
+        rows, ends = _held(stack, pairs, len(fingerprints))
+        for row, (one, two) in zip(rows.tolist(), ends.tolist(), strict=True):
+            delta = np.subtract(stack.blocks[two], stack.blocks[one], dtype=np.float64)
+            energies[row, names.index(stack.role)] = float(np.vdot(delta, delta))
+    units = _medians(energies, names)
+    apart = _in_units(energies, [units[name] for name in names]).tolist()
+    broken = dict(zip(places, apart, strict=True))
+    return tuple(
+        replace(link, aside=broken[place]) if np.isfinite(broken.get(place, np.inf)) else link
+        for place, link in enumerate(links)
+    )
 
 
 def weigh(

@@ -59,7 +59,7 @@ class Questions:
         """The calibrated confidence, had the direction so much less in its favour."""
         near = 1.0 if self.near is None else _probability(self.near)
         forward = 1.0 if self.first is None else _probability(self.first - less)
-        return calibration.calibrated(near * forward)
+        return calibration.calibrated(near, forward)
 
 
 def questions(evidence: Sequence[Seen]) -> Questions:
@@ -111,6 +111,12 @@ def would_change(
         return (
             f"{names.child} fits the other members of the family about as well: a version that is one of them with the "
             "adapter merged in would settle which was its base",
+        )
+    if "output_geometry" in by_kind:
+        return (
+            "a version that shares weights with it, or a larger one whose outputs lie to each other more as its own "
+            "do, would be named instead",
+            "only its makers can tell a student from what was trained by itself on the same data",
         )
     if "merged_adapter" in by_kind:
         return ("nothing short of other weights: the product of the adapter was found in them",)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.identity import IMPLIED_PREFIX
 from lineage.alignment import tensor_pairs
-from lineage.direction import growth, row_growth
+from lineage.cues import bounded_growth
+from lineage.direction import Reading, growth, row_growth
 from lineage.hidden_parents import hidden_parents
 from lineage.inference import infer
 from lineage.measured_roles import measured_roles
@@ -21,7 +22,7 @@ from lineage.relatedness import kinship
 from lineage.rules.expansion import repeats_layers
 from lineage.rules.quantization import to_bf16
 from lineage.spanning_tree import shape_prior
-from tests.unit.lineage.networks import network, trained
+from tests.unit.lineage.networks import mixed, network, trained
 
 Take = Callable[[dict[str, np.ndarray]], Fingerprint]
 
@@ -146,3 +147,27 @@ def test_what_was_trained_from_a_copy_hangs_from_the_copy(
     found = infer(list(versions.values()), least_confidence=0.0)
     parents = {names[item.child]: names[item.parents[0].id] for item in found.derivations}
     assert parents == {"copy": "root", "own": "root", "copied": "copy", "other": "root"}
+
+
+def test_what_was_edited_from_a_merge_hangs_from_it(taken: Take, root: dict[str, np.ndarray]) -> None:
+    one, two = trained(root, 1), trained(root, 2)
+    merge = mixed((0.5, one), (0.5, two))
+    edited = merge | {"lm_head.weight": merge["lm_head.weight"] + 0.02 * np.outer(np.ones(200), np.arange(48) / 48)}
+    lake = {"root": root, "one": one, "two": two, "merge": merge, "edited": edited}
+    single = {name: {key: item.astype(np.float32) for key, item in part.items()} for name, part in lake.items()}
+    found = {name: taken(part) for name, part in single.items()}
+    names = {item.version: name for name, item in found.items()}
+    edges = {
+        names[item.child]: {names[end.id] for end in item.parents}
+        for item in infer(list(found.values()), least_confidence=0.0).derivations
+    }
+    assert edges["edited"] == {"merge"}
+    assert edges["merge"] == {"one", "two"}
+
+
+def test_a_large_loss_of_norm_is_decay_and_a_moderate_one_open() -> None:
+    figures = [bounded_growth(Reading(value=-size, error=0.1)) for size in (1.0, 2.0, 3.5, 5.0, 6.0, 60.0)]
+    assert figures[0] < 0
+    assert figures == sorted(figures[:1]) + sorted(figures[1:])
+    assert figures[3] == 0
+    assert figures[-1] > 0.9
