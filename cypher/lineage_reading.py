@@ -149,18 +149,20 @@ def _nodes(rows: Iterable[Mapping[str, Any]]) -> tuple[LineageNode, ...]:
     return tuple(sorted(nodes, key=lambda node: (node.name, node.id)))
 
 
-def _edges(rows: Iterable[Mapping[str, Any]]) -> tuple[LineageEdge, ...]:
-    edges = (
-        LineageEdge(
-            child=row["child"],
-            parent=row["parent"],
-            relation=Relation(row["relation"]),
-            basis=Basis(row["basis"]),
-            confidence=float(row["confidence"]),
-            edit=row["edit"],
-            method=row["method"],
-            weight=row["weight"],
-        )
-        for row in rows
+def lineage_edge(row: Mapping[str, Any]) -> LineageEdge:
+    """One edge from a row of a query that returns its fields by name."""
+    return LineageEdge(
+        child=row["child"],
+        parent=row["parent"],
+        relation=Relation(row["relation"]),
+        basis=Basis(row["basis"]),
+        confidence=float(row["confidence"]),
+        edit=row["edit"],
+        method=row["method"],
+        weight=row["weight"],
     )
+
+
+def _edges(rows: Iterable[Mapping[str, Any]]) -> tuple[LineageEdge, ...]:
+    edges = (lineage_edge(row) for row in rows)
     return tuple(sorted(edges, key=lambda edge: (edge.child, edge.parent, edge.relation, edge.basis)))

@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cypher.library import load_query
+from cypher.lineage_reading import lineage_edge
 from dashboard.view_models.neighbourhood import union
 from graph_schema.errors import UnknownNameError
-from graph_schema.labels import Basis, Relation
-from graph_schema.lineage_graph import LineageEdge, LineageGraph
+from graph_schema.lineage_graph import LineageGraph
 from modellake.drawing import draw
 from modellake.lake import Lake
 
@@ -68,7 +68,7 @@ def _between(lake: Lake, graph: LineageGraph, fresh: Collection[str]) -> Lineage
     """The edges of a graph's newer versions to any of it: those among the older ones are known."""
     versions = {node.id for node in graph.nodes}
     edges = [
-        _edge(row)
+        lineage_edge(row)
         for name in ("neighbourhood_up", "neighbourhood_down")
         for row in _rows(lake, name, sorted(fresh))
         if row["child"] in versions and row["parent"] in versions
@@ -80,19 +80,6 @@ def _rows(lake: Lake, name: str, versions: Sequence[str]) -> list[Mapping[str, A
     parameters = {"versions": versions, "min_confidence": 0.0}
     table = lake.query(load_query(name).text, parameters, limit=_MOST_EDGES)
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-
-
-def _edge(row: Mapping[str, Any]) -> LineageEdge:
-    return LineageEdge(
-        child=row["child"],
-        parent=row["parent"],
-        relation=Relation(row["relation"]),
-        basis=Basis(row["basis"]),
-        confidence=float(row["confidence"]),
-        edit=row["edit"],
-        method=row["method"],
-        weight=row["weight"],
-    )
 
 
 def picture(graph: LineageGraph) -> bytes:

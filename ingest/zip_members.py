@@ -83,7 +83,7 @@ def zip_directory(blob: Blob) -> dict[str, zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(io.BufferedReader(BlobStream(blob))) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, ValueError, struct.error, RuntimeError, OSError) as error:
         raise FormatError(f"zip directory is damaged: {error}", where=blob.name, remedy="fetch it again") from error
     if len(members) > MEMBERS_LIMIT:
         raise UnsafeFileError(f"zip file has {len(members)} members", where=blob.name)

@@ -95,4 +95,5 @@ def read_calibration(text: str, *, where: str) -> Calibration:
         content = json.loads(text)
         return Calibration(**{item.name: float(content[item.name]) for item in fields(Calibration)})
     except (ValueError, TypeError, KeyError) as error:
-        raise FormatError(f"no calibration: {error}", where=where, remedy="make it anew with make calibrate") from error
+        remedy = "make it anew with python -m benchmarks.calibrate"
+        raise FormatError(f"no calibration: {error}", where=where, remedy=remedy) from error

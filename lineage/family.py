@@ -23,7 +23,7 @@ from lineage.family_vectors import FamilyVectors
 from lineage.hidden_parents import HiddenParent, balanced, hidden_parents
 from lineage.measured_roles import measured_roles
 from lineage.nearness import nearest_relatives
-from lineage.neighbours import below_copies, neighbour_tree
+from lineage.neighbours import below_copies, link_costs, neighbour_tree
 from lineage.rules.traits import traits
 from lineage.spanning_tree import Rooting, link_posteriors, orient, root_posterior, shape_prior
 from lineage.topology import WeighedLink, weighed_links
@@ -175,8 +175,7 @@ def _neighbour_odds(
     rivals = [pair for pair in links if not leaves & set(pair)]
     everything = list(dict.fromkeys([*rivals, *edges]))
     costs = np.array([links[pair].cost if pair in links else 0.0 for pair in everything])
-    floor = 1e-6 * float(costs[costs > 0].min()) if (costs > 0).any() else 1.0
-    log_weights = -calibration.link_sharpness * np.log(np.maximum(costs, floor))
+    log_weights = -link_costs(costs, calibration.link_sharpness)
     log_weights -= [COUNTED * trained_apart(fingerprints[one], fingerprints[two]) for one, two in everything]
     return dict(zip(edges, link_posteriors(len(fingerprints), edges, everything, log_weights), strict=True))
 

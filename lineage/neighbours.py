@@ -52,8 +52,8 @@ def neighbour_tree(
     forced = [_pair(edge.parent, edge.child) for edge in certain] + [_pair(*twin) for twin in twins.items()]
     free = [pair for pair in links if not aside & set(pair)]
     joined = [pair for pair in forced if not aside & set(pair)]
-    costs = dict(zip(free, link_costs([links[pair] for pair in free], sharpness), strict=True))
-    kept = clocked_forest(fingerprints, costs, joined)
+    costs = link_costs(np.array([links[pair].cost for pair in free]), sharpness)
+    kept = clocked_forest(fingerprints, dict(zip(free, costs.tolist(), strict=True)), joined)
     if kept is None:
         weighed = [(*pair, links[pair].cost) for pair in free]
         kept = [free[index] for index in minimum_spanning_forest(len(fingerprints), weighed, forced=joined)]
@@ -63,12 +63,11 @@ def neighbour_tree(
     return edges
 
 
-def link_costs(links: Sequence[WeighedLink], sharpness: float) -> list[float]:
+def link_costs(costs: NDArray[np.float64], sharpness: float) -> NDArray[np.float64]:
     """Minus the logarithm of each link's weight: a power of its cost, bounded where that is rounding or unknown."""
-    costs = np.array([link.cost for link in links])
     known = costs[(costs > 0) & np.isfinite(costs)]
     low, high = (LEAST_COST * known.min(), known.max() / LEAST_COST) if known.size else (1.0, 1.0)
-    found: list[float] = (sharpness * np.log(np.clip(costs, low, high))).tolist()
+    found: NDArray[np.float64] = sharpness * np.log(np.clip(costs, low, high))
     return found
 
 

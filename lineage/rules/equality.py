@@ -69,38 +69,34 @@ def rearranged(comparison: Comparison) -> Transformation | None:
         return None
     if not moved:
         return _renamed(len(roles))
-    return Transformation(
-        relation=Relation.REPARAMETRIZED_FROM,
-        method="renumbered units",
-        directed=False,
-        summary=f"the same values in another order in {moved} tensors",
-        parameters={"tensors": moved},
-        observations=(
-            Observation(
-                kind="same_multiset",
-                statement=f"all {len(roles)} tensors hold the same values; in {moved} they stand in another order",
-                value=float(moved),
-                log_odds=20.0,
-                method="rearranged",
-            ),
-        ),
+    return _equal_values(
+        "renumbered units",
+        f"the same values in another order in {moved} tensors",
+        "same_multiset",
+        f"all {len(roles)} tensors hold the same values; in {moved} they stand in another order",
+        moved,
     )
 
 
 def _renamed(tensors: int) -> Transformation:
+    return _equal_values(
+        "renamed tensors",
+        "the same values under other names",
+        "same_values",
+        f"all {tensors} tensors are equal to the bit; they are called otherwise",
+        tensors,
+    )
+
+
+def _equal_values(method: str, summary: str, kind: str, statement: str, tensors: int) -> Transformation:
+    """What no training leaves; of the two, either may have come first."""
     return Transformation(
         relation=Relation.REPARAMETRIZED_FROM,
-        method="renamed tensors",
+        method=method,
         directed=False,
-        summary="the same values under other names",
+        summary=summary,
         parameters={"tensors": tensors},
         observations=(
-            Observation(
-                kind="same_values",
-                statement=f"all {tensors} tensors are equal to the bit; they are called otherwise",
-                value=float(tensors),
-                log_odds=20.0,
-                method="rearranged",
-            ),
+            Observation(kind=kind, statement=statement, value=float(tensors), log_odds=20.0, method="rearranged"),
         ),
     )

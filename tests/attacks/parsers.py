@@ -31,24 +31,20 @@ from safetensors.numpy import save
 
 from graph_schema.errors import ModelLakeError
 from ingest.blobs import MemoryBlob
-from ingest.claims import read_documents
 from ingest.claims.configs import lora_scale, read_adapter_config, read_mergekit
 from ingest.claims.documents import read_card
 from ingest.claims.safe_yaml import load_yaml
-from ingest.discovery import discover
 from ingest.fingerprint import take_fingerprint
 from ingest.fingerprint.file import from_bytes, to_bytes
 from ingest.hub_metadata import is_hub_metadata, read_hub_metadata
-from ingest.model_source import ModelSource
-from ingest.readers import open_tensors
 from ingest.readers.onnx_file import OnnxSource
 from ingest.readers.pickle_machine import PickleMachine
 from ingest.readers.registry import sniff
 from ingest.readers.safetensors import SafetensorsSource
 from tests.attacks import repositories
+from tests.attacks.reading import read_lake, read_tensors
 from tests.unit.ingest.test_tflite_reader import model as tflite_model
 
-READ_LIMIT = 1 << 20
 """Tensors above this size, in bytes, are not read: a header may promise what a sparse file keeps."""
 
 
@@ -97,18 +93,14 @@ def tensors(content: bytes) -> None:
     if known is None:
         return
     with known.open(blob) as source:
-        for info in source.tensors:
-            if info.nbytes <= READ_LIMIT:
-                source.read(info, 0, info.size)
+        read_tensors(source)
 
 
 def onnx_beside(content: bytes) -> None:
     """An ONNX model whose values lie in a file beside it, of which it says where."""
     beside = {"m.onnx_data": MemoryBlob(bytes(range(96)), name="m.onnx_data")}
     with OnnxSource(MemoryBlob(content, name="m.onnx"), beside) as source:
-        for info in source.tensors:
-            if info.nbytes <= READ_LIMIT:
-                source.read(info, 0, info.size)
+        read_tensors(source)
 
 
 def lake(name: str) -> Callable[[bytes], None]:
@@ -120,19 +112,7 @@ def lake(name: str) -> Callable[[bytes], None]:
             model.mkdir()
             (model / "model.safetensors").write_bytes(_safetensors()[0])
             (model / name).write_bytes(content)
-            for source in discover([Path(folder)]):
-                if not isinstance(source, ModelSource):
-                    continue
-                read_documents(source)
-                for weights in source.weights:
-                    try:
-                        opened = open_tensors(weights.files)
-                    except ModelLakeError:
-                        continue
-                    with opened:
-                        for info in opened.tensors:
-                            if info.nbytes <= READ_LIMIT:
-                                opened.read(info, 0, info.size)
+            read_lake(Path(folder), documents=True)
 
     return parse
 

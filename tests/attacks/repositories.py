@@ -13,12 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from graph_schema.errors import ModelLakeError
-from ingest.discovery import discover
-from ingest.model_source import ModelSource
-from ingest.readers import open_tensors
+from tests.attacks.reading import read_lake
 
-READ_LIMIT = 1 << 20
 WEIGHTS = "model.safetensors"
 
 
@@ -36,7 +32,7 @@ def repository(part: str, weights: bytes) -> Callable[[bytes], None]:
     def parse(content: bytes) -> None:
         with TemporaryDirectory() as folder:
             build(Path(folder) / "model", parts(weights) | {part: content})
-            _read(Path(folder))
+            read_lake(Path(folder), documents=False)
 
     return parse
 
@@ -82,21 +78,6 @@ def build(folder: Path, given: dict[str, bytes]) -> None:
     # `git` checks the hash at the end of an index and looks no further where it is wrong.
     (place / "index").write_bytes(given["index"] + hashlib.sha1(given["index"], usedforsecurity=False).digest())
     (folder / WEIGHTS).write_bytes(given["blob"])
-
-
-def _read(lake: Path) -> None:
-    for source in discover([lake]):
-        if not isinstance(source, ModelSource):
-            continue
-        for weights in source.weights:
-            try:
-                opened = open_tensors(weights.files)
-            except ModelLakeError:
-                continue
-            with opened:
-                for info in opened.tensors:
-                    if info.nbytes <= READ_LIMIT:
-                        opened.read(info, 0, info.size)
 
 
 def _id(kind: bytes, content: bytes) -> bytes:

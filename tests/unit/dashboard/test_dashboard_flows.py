@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from graph_schema.graph import Rows
 from modellake import Lake
+from tests.unit.dashboard.opening import opened_on
 from tests.unit.dashboard.sample_lake import FINE_TUNES, HOSTILE, fill, version_id
 from tests.unit.modellake.small_models import trained, weights, write_model
 
@@ -25,18 +26,8 @@ def sample(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def opened(sample):
-    # One process holds the embedded store; it stays open from one test to the next, as in a running dashboard.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODELLAKE_DIRECTORY", str(sample))
-        patch.delenv("MODELLAKE_STORE", raising=False)
-        st.cache_resource.clear()
-        st.cache_data.clear()
+    with opened_on(sample):
         yield
-        from dashboard.session import open_lake
-
-        open_lake().close()
-        st.cache_resource.clear()
-        st.cache_data.clear()
 
 
 def page(**address: str | list[str]) -> AppTest:

@@ -10,6 +10,7 @@ import streamlit as st
 from graph_schema.graph import Edge, Rows
 from graph_schema.labels import Label, Relation
 from graph_schema.records import Dataset, DatasetVersion
+from tests.unit.dashboard.opening import opened_on
 from tests.unit.dashboard.sample_data import MANY, data_rows
 from tests.unit.dashboard.sample_lake import HOSTILE, fill, sample_rows, version_id
 from tests.unit.dashboard.test_dashboard_flows import data, drawing, page, texts, well
@@ -17,18 +18,8 @@ from tests.unit.dashboard.test_dashboard_flows import data, drawing, page, texts
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
-    directory = fill(tmp_path_factory.mktemp("sample-data"), sample_rows() + data_rows())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODELLAKE_DIRECTORY", str(directory))
-        patch.delenv("MODELLAKE_STORE", raising=False)
-        st.cache_resource.clear()
-        st.cache_data.clear()
+    with opened_on(fill(tmp_path_factory.mktemp("sample-data"), sample_rows() + data_rows())):
         yield
-        from dashboard.session import open_lake
-
-        open_lake().close()
-        st.cache_resource.clear()
-        st.cache_data.clear()
 
 
 def listed(app) -> list[str]:
