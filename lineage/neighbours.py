@@ -14,7 +14,8 @@ from lineage.certain import CertainEdge
 from lineage.cues import LOSSY_IS_LEAF
 from lineage.direction import growth
 from lineage.family_vectors import FamilyVectors
-from lineage.spanning_tree import minimum_spanning_forest, orient
+from lineage.merge_descendants import merge_descendants
+from lineage.spanning_tree import minimum_spanning_forest
 from lineage.topology import WeighedLink
 
 Pair = tuple[int, int]
@@ -46,9 +47,18 @@ def neighbour_tree(
     sharpness : float
         `Calibration.link_sharpness`.
     """
-    merged = [edge for edge in certain if edge.merge is not None]
-    twins = _twins({edge.child for edge in merged}, links, {edge.child for edge in certain})
-    aside = _below({edge.child for edge in merged} | twins.keys(), certain)
+    merges = {edge.child: edge for edge in certain if edge.merge is not None}
+    twins = _twins(set(merges), links, {edge.child for edge in certain})
+    copied = _below({edge.child for edge in certain if edge.merge is None} | twins.keys(), certain)
+    trees = merge_descendants(
+        merges,
+        links,
+        [],
+        copied,
+        lambda first, second: _grew(fingerprints[first], fingerprints[second]),
+    )
+    late = {node for tree in trees.values() for pair in tree for node in pair}
+    aside = _below(merges.keys() | twins.keys() | late, certain)
     forced = [_pair(edge.parent, edge.child) for edge in certain] + [_pair(*twin) for twin in twins.items()]
     free = [pair for pair in links if not aside & set(pair)]
     joined = [pair for pair in forced if not aside & set(pair)]
@@ -57,10 +67,7 @@ def neighbour_tree(
     if kept is None:
         weighed = [(*pair, links[pair].cost) for pair in free]
         kept = [free[index] for index in minimum_spanning_forest(len(fingerprints), weighed, forced=joined)]
-    edges = forced + kept
-    for edge in merged:
-        edges = _move_below(edge, edges, fingerprints, links, frozenset(forced))
-    return edges
+    return forced + kept + [pair for tree in trees.values() for pair in tree]
 
 
 def link_costs(costs: NDArray[np.float64], sharpness: float) -> NDArray[np.float64]:
@@ -137,40 +144,9 @@ def _below(tops: set[int], certain: Sequence[CertainEdge]) -> set[int]:
     return found
 
 
-def _move_below(
-    edge: CertainEdge,
-    edges: list[Pair],
-    fingerprints: Sequence[Fingerprint],
-    links: Mapping[Pair, WeighedLink],
-    forced: frozenset[Pair],
-) -> list[Pair]:
-    merge, constituents = edge.child, edge.merge.members if edge.merge is not None else ()
-    toward = orient(edges, edge.parent)
-    between = set(constituents)
-    for constituent in constituents:
-        node = constituent
-        while node in toward:
-            node = toward[node]
-            between.add(node)
-    moved = list(edges)
-    for node, neighbour in toward.items():
-        old, new = _pair(node, neighbour), _pair(node, merge)
-        if node in between or node == merge or neighbour == merge or old in forced or new not in links:
-            continue
-        if old not in links or links[new].cost >= links[old].cost:
-            continue
-        grown = growth(tuple(tensor_pairs(fingerprints[merge], fingerprints[node])))
-        if grown is not None and grown.value > 0 and not _hangs_from(merge, node, toward):
-            moved[moved.index(old)] = new
-    return moved
-
-
-def _hangs_from(node: int, top: int, toward: Mapping[int, int]) -> bool:
-    while node in toward:
-        node = toward[node]
-        if node == top:
-            return True
-    return False
+def _grew(first: Fingerprint, second: Fingerprint) -> bool:
+    grown = growth(tuple(tensor_pairs(first, second)))
+    return grown is not None and grown.value > 0
 
 
 def _pair(one: int, two: int) -> Pair:

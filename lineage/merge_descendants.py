@@ -1,0 +1,134 @@
+"""What was trained from a merge: told apart from what the merge was made of, and from their common ancestor.
+
+A mean lies nearer to the common ancestor of its constituents than they do themselves, and so does all that was trained
+from it: in a spanning tree they would be hubs, with the constituents below them. So a merge and its descendants make a
+tree of their own, by Kruskal's algorithm, in which two rules hold: a merge is never joined with what went into it, and
+what joins it must lie beyond it, as seen from every constituent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from lineage.certain import CertainEdge
+from lineage.topology import WeighedLink
+
+Pair = tuple[int, int]
+
+MOST_GAP = -0.05
+"""Largest gap of a step beyond a merge, relative to the shorter of the two steps."""
+
+
+class Grown(Protocol):
+    """Whether norms grew on the way from one member to another."""
+
+    def __call__(self, first: int, second: int) -> bool:
+        """Positive growth from `first` to `second`."""
+
+
+def chain_gap(links: Mapping[Pair, WeighedLink], one: int, middle: int, two: int) -> float | None:
+    """How much shorter the way between two members is than over a third, relative to the shorter of its two steps.
+
+    Squared tail distances add up along a chain of descent, and to more than their sum, because no step undoes the noise
+    of the one before: a middle that lies on the way has a negative gap. What the two share from elsewhere makes it
+    positive.
+
+    Parameters
+    ----------
+    links : mapping of (one, two) to WeighedLink
+    one, middle, two : int
+
+    Returns
+    -------
+    float or None
+        None where one of the three links was not weighed, or a step has no length.
+
+    Examples
+    --------
+    >>> links = {
+    ...     (one, two): WeighedLink(one=one, two=two, tail=tail, frobenius=tail)
+    ...     for one, two, tail in [(0, 1, 2.0), (1, 2, 1.0), (0, 2, 4.0)]
+    ... }
+    >>> chain_gap(links, 0, 1, 2), chain_gap(links, 1, 0, 2)
+    (-1.0, 2.5)
+    """
+    found = [links.get((min(pair), max(pair))) for pair in ((one, middle), (middle, two), (one, two))]
+    if any(link is None for link in found):
+        return None
+    first, second, across = (link.tail for link in found if link is not None)
+    least = min(first, second)
+    return (first + second - across) / least if least > 0 else None
+
+
+def merge_descendants(
+    merges: Mapping[int, CertainEdge],
+    links: Mapping[Pair, WeighedLink],
+    joined: Sequence[Pair],
+    left_out: Collection[int],
+    grown: Grown,
+) -> dict[int, list[Pair]]:
+    """The trees below the merges of a family.
+
+    Parameters
+    ----------
+    merges : mapping of int to CertainEdge
+        The merges, by position.
+    links : mapping of (one, two) to WeighedLink
+    joined : sequence of (one, two)
+        Pairs that are known to belong together.
+    left_out : collection of int
+        Members that are placed otherwise.
+    grown : Grown
+
+    Returns
+    -------
+    dict of int to list of (one, two)
+        The links of each merge's tree, the merge among its ends; merges from which nothing was trained are not listed.
+
+    Notes
+    -----
+    Time O(m log m) for m links, and a look at every member of a tree that would join a merge.
+    """
+    places = {place for pair in links for place in pair} | merges.keys() | {place for pair in joined for place in pair}
+    group = {place: place for place in places}
+    members = {place: [place] for place in places}
+    tops = {place: place for place in merges}
+
+    def find(node: int) -> int:
+        while group[node] != node:
+            group[node] = group[group[node]]
+            node = group[node]
+        return node
+
+    def join(one: int, two: int) -> None:
+        group[two] = one
+        members[one] += members.pop(two)
+        if two in tops:
+            tops[one] = tops.pop(two)
+
+    def beyond(merge: int, node: int) -> bool:
+        edge = merges[merge].merge
+        went_in = () if edge is None else edge.members
+        gaps = [chain_gap(links, constituent, merge, node) for constituent in went_in if constituent != node]
+        known = [gap for gap in gaps if gap is not None]
+        return node not in went_in and bool(known) and max(known) < MOST_GAP and grown(merge, node)
+
+    for one, two in joined:
+        first, second = find(one), find(two)
+        if first != second and one not in left_out and two not in left_out:
+            join(first, second)
+    kept: dict[int, list[Pair]] = {}
+    for pair in sorted(links, key=lambda item: (links[item].cost, item)):
+        one, two = find(pair[0]), find(pair[1])
+        if one == two or left_out & set(pair) or (one in tops and two in tops):
+            continue
+        if one in tops or two in tops:
+            merge, other = (tops[one], two) if one in tops else (tops[two], one)
+            if not all(beyond(merge, node) for node in members[other]):
+                continue
+        join(one, two)
+        kept.setdefault(find(one), []).append(pair)
+        if two in kept:
+            kept[find(one)] += kept.pop(two)
+    return {tops[top]: found for top, found in kept.items() if top in tops}
