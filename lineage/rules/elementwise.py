@@ -124,7 +124,8 @@ def _fit(
         mean = np.abs(change - mixture * left * first - (1 - mixture) * right * second) < close
     summed, averaged = int((open_values & total).sum()), int((open_values & ~total & mean).sum())
     given = ~moved | alone[0] | alone[1] | total | mean
-    shares = [float(item.mean()) for item in alone]
+    # Where either constituent gives the value, their values stand in one ratio: that shows no choice between them.
+    shares = [float((item & ~other).mean()) for item, other in (alone, alone[::-1])]
     if min(shares) < LEAST_CLASS or float(given.mean()) < EXPLAINED or not _mixed(alone, moved, tensor):
         return None
     return ElementwiseFit(
