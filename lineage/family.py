@@ -18,18 +18,16 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.batch_clock import COUNTED, trained_apart
 from lineage.calibration import Calibration
 from lineage.certain import CertainEdge, certain_edges
-from lineage.cues import EdgeCues, edge_cues, node_angles
+from lineage.cues import EdgeCues
 from lineage.family_vectors import FamilyVectors
 from lineage.hidden_parents import HiddenParent, balanced, hidden_parents
 from lineage.measured_roles import measured_roles
 from lineage.nearness import nearest_relatives
 from lineage.neighbours import below_copies, link_costs, neighbour_tree
+from lineage.rooting import rooted_tree
 from lineage.rules.traits import traits
-from lineage.spanning_tree import Rooting, link_posteriors, orient, root_posterior, shape_prior
+from lineage.spanning_tree import Rooting, link_posteriors, orient
 from lineage.topology import WeighedLink, weighed_links
-
-FORCED = 40.0
-"""Log-odds that stand for certainty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,16 +116,9 @@ def family_tree(
     copies = {edge.child for edge in certain if edge.directed and edge.lossy}
     weighed, _ = weighed_links(fingerprints, roles, near, aside=copies)
     links = {(link.one, link.two): link for link in weighed}
-    forced = {(min(edge.parent, edge.child), max(edge.parent, edge.child)) for edge in certain}
-    edges = below_copies(neighbour_tree(fingerprints, links, certain, calibration.link_sharpness), certain, vectors)
-    chosen = [pair for pair in edges if pair not in forced]
-    cues = {
-        (one, two): edge_cues(fingerprints[one], fingerprints[two], calibration, (signs[one], signs[two]))
-        for one, two in chosen
-    }
-    directed = _direction_scores(edges, cues, certain, vectors, calibration)
-    prior = {node: calibration.shape * value for node, value in shape_prior(edges).items()}
-    rooting = root_posterior(edges, directed, prior=prior)
+    spanning = below_copies(neighbour_tree(fingerprints, links, certain, calibration.link_sharpness), certain, vectors)
+    tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, calibration)
+    edges, rooting, cues = tree.edges, tree.rooting, tree.cues
     neighbours = _neighbour_odds(fingerprints, links, edges, certain, calibration)
     rooted = _tree_edges(size, edges, rooting, certain, links, cues, neighbours, calibration)
     return FamilyTree(
@@ -139,26 +130,6 @@ def family_tree(
             [edge.certain is None and edge.cues is not None and balanced(edge.cues) for edge in rooted],
         ),
     )
-
-
-def _direction_scores(
-    edges: Sequence[tuple[int, int]],
-    cues: Mapping[tuple[int, int], EdgeCues],
-    certain: Sequence[CertainEdge],
-    vectors: FamilyVectors,
-    calibration: Calibration,
-) -> dict[tuple[int, int], float]:
-    scores: dict[tuple[int, int], float] = {}
-    for edge in certain:
-        scores[edge.parent, edge.child] = FORCED if edge.directed else 0.0
-        scores[edge.child, edge.parent] = 0.0
-    for (one, two), found in cues.items():
-        scores[one, two], scores[two, one] = found.log_odds, 0.0
-    # Copies lie in the direction of a rounding error, which says nothing about angles between trainings.
-    trained = [pair for pair in edges if pair in cues]
-    for (node, neighbour), score in node_angles(trained, vectors.values, calibration).items():
-        scores[neighbour, node] += score
-    return scores
 
 
 def _neighbour_odds(

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from lineage.certain import CertainEdge
+from lineage.chains import chain_gap
 from lineage.topology import WeighedLink
 
 Pair = tuple[int, int]
@@ -25,40 +26,6 @@ class Grown(Protocol):
 
     def __call__(self, first: int, second: int) -> bool:
         """Positive growth from `first` to `second`."""
-
-
-def chain_gap(links: Mapping[Pair, WeighedLink], one: int, middle: int, two: int) -> float | None:
-    """How much shorter the way between two members is than over a third, relative to the shorter of its two steps.
-
-    Squared tail distances add up along a chain of descent, and to more than their sum, because no step undoes the noise
-    of the one before: a middle that lies on the way has a negative gap. What the two share from elsewhere makes it
-    positive.
-
-    Parameters
-    ----------
-    links : mapping of (one, two) to WeighedLink
-    one, middle, two : int
-
-    Returns
-    -------
-    float or None
-        None where one of the three links was not weighed, or a step has no length.
-
-    Examples
-    --------
-    >>> links = {
-    ...     (one, two): WeighedLink(one=one, two=two, tail=tail, frobenius=tail)
-    ...     for one, two, tail in [(0, 1, 2.0), (1, 2, 1.0), (0, 2, 4.0)]
-    ... }
-    >>> chain_gap(links, 0, 1, 2), chain_gap(links, 1, 0, 2)
-    (-1.0, 2.5)
-    """
-    found = [links.get((min(pair), max(pair))) for pair in ((one, middle), (middle, two), (one, two))]
-    if any(link is None for link in found):
-        return None
-    first, second, across = (link.tail for link in found if link is not None)
-    least = min(first, second)
-    return (first + second - across) / least if least > 0 else None
 
 
 def merge_descendants(
@@ -121,7 +88,7 @@ def merge_descendants(
     kept: dict[int, list[Pair]] = {}
     for pair in sorted(links, key=lambda item: (links[item].cost, item)):
         one, two = find(pair[0]), find(pair[1])
-        if one == two or left_out & set(pair) or (one in tops and two in tops):
+        if one == two or pair[0] in left_out or pair[1] in left_out or (one in tops and two in tops):
             continue
         if one in tops or two in tops:
             merge, other = (tops[one], two) if one in tops else (tops[two], one)
