@@ -10,12 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lineage.alignment import TensorPair
 
 LEAST_SIDE = 8
 LEAST_ROWS = 8
 LEAST_ERROR = 0.05
+
+MEDIAN = 1.2533
+"""Standard error of a median relative to that of a mean, of normal values."""
+
+LEADING = 4
+POWERS = 3
+"""Directions of a change that are looked at one by one, and how often they are sharpened."""
+
+Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +68,49 @@ def growth(pairs: Sequence[TensorPair]) -> Reading | None:
     Reading or None
         The median over the changed matrices, with an error from their spread; None where no matrix changed.
     """
-    ratios = []
+    ratios, chances = [], []
     for pair in pairs:
         distance = float(np.sum(pair.delta**2))
         if pair.matrix and distance > 0:
             ratios.append((float(np.sum(pair.second**2)) - float(np.sum(pair.first**2))) / distance)
+            chances.append(_chance(pair) / distance**2)
     if not ratios:
         return None
     middle = float(np.median(ratios))
-    spread = 1.4826 * float(np.median(np.abs(np.array(ratios) - middle)))
-    return Reading(value=middle, error=max(LEAST_ERROR, 1.2533 * spread / np.sqrt(len(ratios))))
+    spread = 1.4826 * float(np.median(np.abs(np.array(ratios) - middle))) * np.sqrt(len(ratios))
+    chance = float(np.sqrt(np.sum(chances)))
+    return Reading(value=middle, error=max(LEAST_ERROR, MEDIAN * max(spread, chance) / len(ratios)))
+
+
+def _chance(pair: TensorPair) -> float:
+    """Variance of the growth of a squared norm, were the directions of the change drawn at random.
+
+    Each of the few leading directions gives one product with the weights, as likely to be positive as negative; what is
+    left of the change has many.
+    """
+    left, right = leading_directions(pair.delta)
+    middle = (pair.first + pair.second) / 2
+    sizes = np.einsum("rk,rc,ck->k", left, pair.delta, right)
+    parts = 2 * sizes * np.einsum("rk,rc,ck->k", left, middle, right)
+    rest = max(float(np.sum(pair.delta**2)) - float(np.sum(sizes**2)), 0.0)
+    return float(np.sum(parts**2)) + 4 * rest * float(np.mean(middle**2))
+
+
+def leading_directions(delta: Matrix) -> tuple[Matrix, Matrix]:
+    """The leading singular vectors of a change, `LEADING` on either side, well enough to know how few it has.
+
+    Returns
+    -------
+    left : (rows, k) array
+    right : (columns, k) array
+    """
+    count = min(LEADING, *delta.shape)
+    right = delta[np.argsort(-np.sum(delta**2, axis=1), kind="stable")[:count]].T
+    for _ in range(POWERS):
+        left = np.linalg.qr(delta @ np.linalg.qr(right)[0])[0]
+        right = delta.T @ left
+    turn, _, back = np.linalg.svd(right.T, full_matrices=False)
+    return left @ turn, back.T
 
 
 def row_growth(pairs: Sequence[TensorPair]) -> Reading | None:
@@ -92,7 +135,7 @@ def row_growth(pairs: Sequence[TensorPair]) -> Reading | None:
 
 
 def _row_slope(pairs: Sequence[TensorPair]) -> Reading | None:
-    moves, grows = [], []
+    moves, grows, chances = [], [], []
     for pair in pairs:
         if not pair.matrix or min(pair.first.shape) < LEAST_SIDE:
             continue
@@ -103,8 +146,13 @@ def _row_slope(pairs: Sequence[TensorPair]) -> Reading | None:
             continue
         move = step[alive] / before[alive]
         grow = np.sum(pair.second**2, axis=1)[alive] / before[alive] - 1
-        moves.append(move - np.median(move))
-        grows.append(grow - np.median(grow))
+        move, grow = move - np.median(move), grow - np.median(grow)
+        moves.append(move)
+        grows.append(grow)
+        left, right = leading_directions(pair.delta)
+        sizes = np.einsum("rk,rc,ck->k", left, pair.delta, right)
+        shared = 2 * sizes * (left * (pair.first @ right))[alive] / before[alive, None]
+        chances.append(np.square(move @ shared).sum())
     if sum(len(item) for item in moves) < LEAST_ROWS:
         return None
     move, grow = np.concatenate(moves), np.concatenate(grows)
@@ -112,7 +160,7 @@ def _row_slope(pairs: Sequence[TensorPair]) -> Reading | None:
     if energy <= 0:
         return None
     slope = float(move @ grow) / energy
-    error = float(np.sqrt(np.sum((move * (grow - slope * move)) ** 2))) / energy
+    error = float(np.sqrt(max(np.sum((move * (grow - slope * move)) ** 2), np.sum(chances)))) / energy
     return Reading(value=slope, error=error)
 
 
