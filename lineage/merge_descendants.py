@@ -8,8 +8,7 @@ what joins it must lie beyond it, as seen from every constituent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping
 
 from lineage.certain import CertainEdge
 from lineage.chains import chain_gap
@@ -18,22 +17,14 @@ from lineage.topology import WeighedLink
 Pair = tuple[int, int]
 
 MOST_GAP = -0.05
-"""Largest gap of a step beyond a merge, relative to the shorter of the two steps."""
-
-
-class Grown(Protocol):
-    """Whether norms grew on the way from one member to another."""
-
-    def __call__(self, first: int, second: int) -> bool:
-        """Positive growth from `first` to `second`."""
+"""Largest gap of a step beyond a merge (`lineage.chains.chain_gap`), seen from whichever constituent. In trained lakes
+descendants of merges have -0.2 and less, 476 of 480 others 0.2 and more."""
 
 
 def merge_descendants(
     merges: Mapping[int, CertainEdge],
     links: Mapping[Pair, WeighedLink],
-    joined: Sequence[Pair],
     left_out: Collection[int],
-    grown: Grown,
 ) -> dict[int, list[Pair]]:
     """The trees below the merges of a family.
 
@@ -42,11 +33,8 @@ def merge_descendants(
     merges : mapping of int to CertainEdge
         The merges, by position.
     links : mapping of (one, two) to WeighedLink
-    joined : sequence of (one, two)
-        Pairs that are known to belong together.
     left_out : collection of int
         Members that are placed otherwise.
-    grown : Grown
 
     Returns
     -------
@@ -57,7 +45,7 @@ def merge_descendants(
     -----
     Time O(m log m) for m links, and a look at every member of a tree that would join a merge.
     """
-    places = {place for pair in links for place in pair} | merges.keys() | {place for pair in joined for place in pair}
+    places = {place for pair in links for place in pair} | merges.keys()
     group = {place: place for place in places}
     members = {place: [place] for place in places}
     tops = {place: place for place in merges}
@@ -79,12 +67,8 @@ def merge_descendants(
         went_in = () if edge is None else edge.members
         gaps = [chain_gap(links, constituent, merge, node) for constituent in went_in if constituent != node]
         known = [gap for gap in gaps if gap is not None]
-        return node not in went_in and bool(known) and max(known) < MOST_GAP and grown(merge, node)
+        return node not in went_in and bool(known) and max(known) < MOST_GAP
 
-    for one, two in joined:
-        first, second = find(one), find(two)
-        if first != second and one not in left_out and two not in left_out:
-            join(first, second)
     kept: dict[int, list[Pair]] = {}
     for pair in sorted(links, key=lambda item: (links[item].cost, item)):
         one, two = find(pair[0]), find(pair[1])

@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
-from lineage.alignment import tensor_pairs
 from lineage.batch_clock import clocked_forest
 from lineage.certain import CertainEdge
 from lineage.cues import LOSSY_IS_LEAF
-from lineage.direction import growth
 from lineage.family_vectors import FamilyVectors
 from lineage.merge_descendants import merge_descendants
 from lineage.spanning_tree import minimum_spanning_forest
@@ -50,13 +48,7 @@ def neighbour_tree(
     merges = {edge.child: edge for edge in certain if edge.merge is not None}
     twins = _twins(set(merges), links, {edge.child for edge in certain})
     copied = _below({edge.child for edge in certain if edge.merge is None} | twins.keys(), certain)
-    trees = merge_descendants(
-        merges,
-        links,
-        [],
-        copied,
-        lambda first, second: _grew(fingerprints[first], fingerprints[second]),
-    )
+    trees = merge_descendants(merges, links, copied)
     late = {node for tree in trees.values() for pair in tree for node in pair}
     aside = _below(merges.keys() | twins.keys() | late, certain)
     forced = [_pair(edge.parent, edge.child) for edge in certain] + [_pair(*twin) for twin in twins.items()]
@@ -142,11 +134,6 @@ def _below(tops: set[int], certain: Sequence[CertainEdge]) -> set[int]:
         found |= more
         grew = bool(more)
     return found
-
-
-def _grew(first: Fingerprint, second: Fingerprint) -> bool:
-    grown = growth(tuple(tensor_pairs(first, second)))
-    return grown is not None and grown.value > 0
 
 
 def _pair(one: int, two: int) -> Pair:
