@@ -11,7 +11,7 @@ from lineage.rules.elementwise import describe, elementwise_fit
 from lineage.rules.low_rank import low_rank
 from lineage.rules.merge import Merge
 from lineage.rules.merging import RESIDUAL as AFFINE
-from lineage.rules.merging import affine_fit
+from lineage.rules.merging import AffineFit, affine_fit
 from lineage.rules.passthrough import content_index, stitching
 from lineage.rules.spherical import RESIDUAL as SPHERICAL
 from lineage.rules.spherical import spherical_fit
@@ -23,6 +23,14 @@ CANDIDATES = 12
 """Nearest relatives that are tried in pairs."""
 
 LEAST_VALUES = 64
+
+EXACT = 1e-4
+"""Residual of a linear combination up to which no other formula is tried."""
+
+DECIMAL = 1e-3
+TYPED = 0.02
+"""Weights are taken for typed where they are multiples of a thousandth, to within this share of one; by chance, one
+weight in twenty-five is, and two or three of a combination are free."""
 
 LOOSE = 0.05
 """Residual of a combination of versions whose scales are estimates: what these leave is of second order in how far the
@@ -66,11 +74,12 @@ def find_merges(
             shared = vectors.shared([child, *candidates])
             if shared.values.shape[1] >= LEAST_VALUES:
                 few = shared.first(CANDIDATES)
-                merge = (
-                    _affine(shared, candidates, norms, child)
-                    or _spherical(few, candidates)
-                    or _elementwise(few, candidates)
-                )
+                merge = _affine(shared, candidates, norms, child)
+                if merge is None or merge.residual > EXACT:
+                    # An arc is nearly a chord, and what a chord leaves some third version may take up.
+                    arc = _spherical(few, candidates)
+                    merge = arc if merge is None or (arc is not None and arc.residual < merge.residual) else merge
+                merge = merge or _elementwise(few, candidates)
                 if merge is None and loose & {child, *candidates}:
                     merge = _affine(shared, candidates, norms, child, LOOSE) or _spherical(few, candidates, LOOSE)
                     merge = merge if merge is not None and loose & {child, *merge.members} else None
@@ -124,8 +133,12 @@ def _affine(
     if len(negative) > 1 or len(members) < 3:
         return None
     base = members[negative[0]]
-    # Every member is a combination of the others and the child: the merge is the one that needs the least weights.
-    # Where weights tie (task vectors added whole), the base is the shortest of all and the merge the longest.
+    # Every member is a combination of the others and the child: the merge is the one whose weights were typed, or else
+    # the one that needs the least. Where weights tie (task vectors added whole), the base is the shortest of all and
+    # the merge the longest.
+    typed = _typed(fit.weights)
+    if typed != any(_typed(weights) for weights in _turned(fit.weights)):
+        return _task_arithmetic(fit, members, base, statement) if typed else None
     own = sum(abs(weight) for weight in fit.weights)
     others = min((1 + own - abs(weight)) / abs(weight) for weight in fit.weights)
     longest = norms[base] <= min(norms[item] for item in members) and norms[child] >= max(
@@ -133,6 +146,10 @@ def _affine(
     )
     if own > 0.95 * others and not (longest and own < 1.05 * others):
         return None
+    return _task_arithmetic(fit, members, base, statement)
+
+
+def _task_arithmetic(fit: AffineFit, members: tuple[int, ...], base: int, statement: str) -> Merge:
     return Merge(
         members=members,
         weights=fit.weights,
@@ -141,6 +158,19 @@ def _affine(
         residual=fit.residual,
         statement=statement,
     )
+
+
+def _turned(weights: Sequence[float]) -> list[tuple[float, ...]]:
+    """The weights that make each member of a combination from the others and the outcome."""
+    return [
+        (1 / weight, *(-other / weight for place, other in enumerate(weights) if place != own))
+        for own, weight in enumerate(weights)
+    ]
+
+
+def _typed(weights: Sequence[float]) -> bool:
+    """Whether all weights are short decimals, as people write them into a recipe."""
+    return all(abs(weight / DECIMAL - round(weight / DECIMAL)) < TYPED for weight in weights)
 
 
 def _spherical(shared: SharedVectors, candidates: Sequence[int], residual: float = SPHERICAL) -> Merge | None:
