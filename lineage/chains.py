@@ -9,9 +9,9 @@ from lineage.topology import WeighedLink
 
 Pair = tuple[int, int]
 
-NO_CHAIN = 0.03
-"""Gap from which on the middle of a chain is none. Of a hundred true chains of trained lakes none has a gap above zero;
-siblings that learned alike and pass for a chain mostly have two tenths and more."""
+NO_CHAIN = 0.1
+"""Gap from which on the middle of a chain is none. Of the true chains of trained lakes none has a gap above 0.04; of
+siblings that learned alike and pass for a chain most have two tenths and more."""
 
 
 def chain_gap(links: Mapping[Pair, WeighedLink], one: int, middle: int, two: int) -> float | None:
