@@ -13,6 +13,10 @@ NO_CHAIN = 0.1
 """Gap from which on the middle of a chain is none. Of the true chains of trained lakes none has a gap above 0.04; of
 siblings that learned alike and pass for a chain most have two tenths and more."""
 
+MOST_FARTHER = 2.0
+"""How much farther than the parent the grandparent may be: where a step is much shorter than the one before, its noise
+is too small to say where it belongs."""
+
 
 def chain_gap(links: Mapping[Pair, WeighedLink], one: int, middle: int, two: int) -> float | None:
     """How much shorter the way between two members is than over a third, relative to the shorter of its two steps.
@@ -83,6 +87,8 @@ def straightened(
             pairs = [(min(pair), max(pair)) for pair in ((child, parent), (parent, above))]
             gap = chain_gap(links, above, parent, child)
             if gap is None or gap <= NO_CHAIN or any(pair in fixed for pair in pairs):
+                break
+            if links[min(child, above), max(child, above)].tail > MOST_FARTHER * links[pairs[0]].tail:
                 break
             parents[child] = parent = above
     moved = {(min(pair), max(pair)): (min(new), max(new)) for pair, new in _changes(edges, root, parents)}

@@ -16,7 +16,7 @@ from lineage.topology import WeighedLink
 
 Pair = tuple[int, int]
 
-MOST_GAP = -0.05
+MOST_GAP = -0.1
 """Largest gap of a step beyond a merge (`lineage.chains.chain_gap`), seen from whichever constituent. In trained lakes
 descendants of merges have -0.2 and less, 476 of 480 others 0.2 and more."""
 

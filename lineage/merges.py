@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from graph_schema.fingerprint import Fingerprint
 from lineage.family_vectors import FamilyVectors, SharedVectors
 from lineage.rules.comparison import Comparison
@@ -27,10 +29,10 @@ LEAST_VALUES = 64
 EXACT = 1e-4
 """Residual of a linear combination up to which no other formula is tried."""
 
-DECIMAL = 1e-3
+DECIMALS = 3
 TYPED = 0.02
-"""Weights are taken for typed where they are multiples of a thousandth, to within this share of one; by chance, one
-weight in twenty-five is, and two or three of a combination are free."""
+"""Weights are taken for typed where they have so few decimals, to within this share of the last; by chance, one in
+twenty-five has, and two or three of a combination are free."""
 
 LOOSE = 0.05
 """Residual of a combination of versions whose scales are estimates: what these leave is of second order in how far the
@@ -133,12 +135,12 @@ def _affine(
     if len(negative) > 1 or len(members) < 3:
         return None
     base = members[negative[0]]
-    # Every member is a combination of the others and the child: the merge is the one whose weights were typed, or else
-    # the one that needs the least. Where weights tie (task vectors added whole), the base is the shortest of all and
-    # the merge the longest.
-    typed = _typed(fit.weights)
-    if typed != any(_typed(weights) for weights in _turned(fit.weights)):
-        return _task_arithmetic(fit, members, base, statement) if typed else None
+    # Every member is a combination of the others and the child: the merge is the one whose weights are the shortest
+    # decimals, or else the one that needs the least of them. Where these tie (task vectors added whole), the base is
+    # the shortest of all and the merge the longest.
+    typed, others_typed = _decimals(fit.weights), min(_decimals(weights) for weights in _turned(fit.weights))
+    if typed != others_typed:
+        return _task_arithmetic(fit, members, base, statement) if typed < others_typed else None
     own = sum(abs(weight) for weight in fit.weights)
     others = min((1 + own - abs(weight)) / abs(weight) for weight in fit.weights)
     longest = norms[base] <= min(norms[item] for item in members) and norms[child] >= max(
@@ -168,9 +170,13 @@ def _turned(weights: Sequence[float]) -> list[tuple[float, ...]]:
     ]
 
 
-def _typed(weights: Sequence[float]) -> bool:
-    """Whether all weights are short decimals, as people write them into a recipe."""
-    return all(abs(weight / DECIMAL - round(weight / DECIMAL)) < TYPED for weight in weights)
+def _decimals(weights: Sequence[float]) -> int:
+    """With how many decimals all weights can be written, as people type them; one more than `DECIMALS` for none."""
+    for decimals in range(DECIMALS + 1):
+        scaled = np.asarray(weights) * 10**decimals
+        if np.abs(scaled - np.round(scaled)).max() < TYPED * 10.0 ** (decimals - DECIMALS):
+            return decimals
+    return DECIMALS + 1
 
 
 def _spherical(shared: SharedVectors, candidates: Sequence[int], residual: float = SPHERICAL) -> Merge | None:

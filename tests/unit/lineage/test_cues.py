@@ -13,7 +13,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.identity import IMPLIED_PREFIX
 from lineage.alignment import tensor_pairs
 from lineage.cues import bounded_growth
-from lineage.direction import Reading, growth, row_growth
+from lineage.direction import Reading, growth, leading_directions, row_growth
 from lineage.hidden_parents import hidden_parents
 from lineage.inference import infer
 from lineage.measured_roles import measured_roles
@@ -44,6 +44,30 @@ def test_rows_that_moved_more_grew_more_whatever_the_decay(
     back = row_growth([pair.swapped() for pair in pairs])
     assert back is not None
     assert back.value == pytest.approx(-rows.value)
+
+
+def test_a_change_in_one_direction_tells_no_direction(taken: Take, root: dict[str, np.ndarray]) -> None:
+    generator = np.random.default_rng(5)
+    edited = {}
+    for name, values in root.items():
+        moved = values.ndim > 1 and "mlp.up" in name
+        edge = np.outer(*(generator.standard_normal(size) for size in values.shape)) if moved else 0.0
+        edited[name] = (values + 0.002 * edge).astype(np.float32)
+    pairs = tuple(tensor_pairs(taken(root), taken(edited)))
+    for reading in (growth(pairs), row_growth(pairs)):
+        assert reading is not None
+        assert reading.error > 0.5 * abs(reading.value - 1)
+
+
+@given(seed=st.integers(0, 1000), rank=st.integers(1, 4))
+def test_leading_directions_span_a_change_of_low_rank(seed: int, rank: int) -> None:
+    generator = np.random.default_rng(seed)
+    change = generator.standard_normal((20, rank)) @ generator.standard_normal((rank, 12))
+    left, right = leading_directions(change)
+    sizes = np.einsum("rk,rc,ck->k", left, change, right)
+    assert np.sum(sizes**2) == pytest.approx(np.sum(change**2))
+    assert left.T @ left == pytest.approx(np.eye(4), abs=1e-9)
+    assert right.T @ right == pytest.approx(np.eye(4), abs=1e-9)
 
 
 def test_siblings_as_far_from_their_parent_do_not_grow(taken: Take, root: dict[str, np.ndarray]) -> None:

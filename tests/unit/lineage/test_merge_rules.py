@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lineage.family_vectors import SharedVectors
+from lineage.merges import _affine
 from lineage.rules.elementwise import elementwise_fit
+from lineage.rules.merge import Merge
 from lineage.rules.merging import affine_fit
 from lineage.rules.quantization import to_bf16
 
@@ -70,3 +73,39 @@ def test_frozen_tensors_make_no_choice() -> None:
     for part in parts[2:]:
         far[part] = child[part]
     assert elementwise_fit(child, np.stack([near, far, base]), parts) is None
+
+
+@given(seed=st.integers(0, 200))
+def test_constituents_whose_values_stand_in_one_ratio_show_no_choice(seed: int) -> None:
+    tuned, base = relatives(seed, 1)
+    generator = np.random.default_rng(seed)
+    half = generator.random(SIZE) < 0.5
+    # A third version went half of the way in half of the values, and another way in the rest.
+    third = np.where(half, (tuned + base) / 2, base + 0.2 * generator.standard_normal(SIZE))
+    child = np.where(half, base + 2 * (tuned - base), base)
+    assert elementwise_fit(child, np.stack([tuned, third, base]), segments(4)) is None
+
+
+@pytest.mark.parametrize("weights", [(0.69, 0.732, 0.59), (0.3, 0.5), (0.9, 0.8, 0.7)])
+def test_of_collinear_versions_the_one_with_typed_weights_is_the_merge(weights: tuple[float, ...]) -> None:
+    *tuned, base = relatives(7, len(weights))
+    merge = base + sum(weight * (item - base) for weight, item in zip(weights, tuned, strict=True))
+    others = [*tuned, base]
+    everything = [*others, merge]
+
+    def found(child: int) -> Merge | None:
+        rest = [place for place in range(len(everything)) if place != child]
+        shared = SharedVectors(
+            values=np.stack([everything[child], *(everything[place] for place in rest)]),
+            steps=np.zeros(SIZE),
+            segments=(slice(0, SIZE),),
+        )
+        return _affine(shared, rest, [float(np.sum(item**2)) for item in everything], child)
+
+    own = found(len(everything) - 1)
+    assert own is not None
+    given_weights = dict(zip(own.members, own.weights, strict=True))
+    assert {place: round(given_weights[place] or 0.0, 6) for place in range(len(weights))} == dict(enumerate(weights))
+    if sum(weights) > 1:
+        assert own.roles[own.members.index(len(weights))] == "base"
+        assert all(found(child) is None for child in range(len(others)))
