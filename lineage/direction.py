@@ -22,8 +22,7 @@ MEDIAN = 1.2533
 """Standard error of a median relative to that of a mean, of normal values."""
 
 LEADING = 4
-POWERS = 3
-"""Directions of a change that are looked at one by one, and how often they are sharpened."""
+"""Directions of a change that are looked at one by one."""
 
 Matrix = NDArray[np.float64]
 
@@ -70,10 +69,11 @@ def growth(pairs: Sequence[TensorPair]) -> Reading | None:
     """
     ratios, chances = [], []
     for pair in pairs:
-        distance = float(np.sum(pair.delta**2))
+        delta = pair.delta
+        distance = float(np.sum(delta**2))
         if pair.matrix and distance > 0:
             ratios.append((float(np.sum(pair.second**2)) - float(np.sum(pair.first**2))) / distance)
-            chances.append(_chance(pair) / distance**2)
+            chances.append(_chance(pair, delta) / distance**2)
     if not ratios:
         return None
     middle = float(np.median(ratios))
@@ -82,17 +82,17 @@ def growth(pairs: Sequence[TensorPair]) -> Reading | None:
     return Reading(value=middle, error=max(LEAST_ERROR, MEDIAN * max(spread, chance) / len(ratios)))
 
 
-def _chance(pair: TensorPair) -> float:
+def _chance(pair: TensorPair, delta: Matrix) -> float:
     """Variance of the growth of a squared norm, were the directions of the change drawn at random.
 
     Each of the few leading directions gives one product with the weights, as likely to be positive as negative; what is
     left of the change has many.
     """
-    left, right = leading_directions(pair.delta)
+    left, right = leading_directions(delta)
     middle = (pair.first + pair.second) / 2
-    sizes = np.einsum("rk,rc,ck->k", left, pair.delta, right)
-    parts = 2 * sizes * np.einsum("rk,rc,ck->k", left, middle, right)
-    rest = max(float(np.sum(pair.delta**2)) - float(np.sum(sizes**2)), 0.0)
+    sizes = np.sum(left * (delta @ right), axis=0)
+    parts = 2 * sizes * np.sum(left * (middle @ right), axis=0)
+    rest = max(float(np.sum(delta**2)) - float(np.sum(sizes**2)), 0.0)
     return float(np.sum(parts**2)) + 4 * rest * float(np.mean(middle**2))
 
 
@@ -105,11 +105,10 @@ def leading_directions(delta: Matrix) -> tuple[Matrix, Matrix]:
     right : (columns, k) array
     """
     count = min(LEADING, *delta.shape)
-    right = delta[np.argsort(-np.sum(delta**2, axis=1), kind="stable")[:count]].T
-    for _ in range(POWERS):
-        left = np.linalg.qr(delta @ np.linalg.qr(right)[0])[0]
-        right = delta.T @ left
-    turn, _, back = np.linalg.svd(right.T, full_matrices=False)
+    longest = np.argsort(-np.einsum("rc,rc->r", delta, delta), kind="stable")[:count]
+    left = np.linalg.qr(delta @ delta[longest].T)[0]
+    left = np.linalg.qr(delta @ (delta.T @ left))[0]
+    turn, _, back = np.linalg.svd(left.T @ delta, full_matrices=False)
     return left @ turn, back.T
 
 
@@ -140,7 +139,8 @@ def _row_slope(pairs: Sequence[TensorPair]) -> Reading | None:
         if not pair.matrix or min(pair.first.shape) < LEAST_SIDE:
             continue
         before = np.sum(pair.first**2, axis=1)
-        step = np.sum(pair.delta**2, axis=1)
+        delta = pair.delta
+        step = np.sum(delta**2, axis=1)
         alive = (before > 0) & (step > 0)
         if alive.sum() < 2:
             continue
@@ -149,8 +149,8 @@ def _row_slope(pairs: Sequence[TensorPair]) -> Reading | None:
         move, grow = move - np.median(move), grow - np.median(grow)
         moves.append(move)
         grows.append(grow)
-        left, right = leading_directions(pair.delta)
-        sizes = np.einsum("rk,rc,ck->k", left, pair.delta, right)
+        left, right = leading_directions(delta)
+        sizes = np.sum(left * (delta @ right), axis=0)
         shared = 2 * sizes * (left * (pair.first @ right))[alive] / before[alive, None]
         chances.append(np.square(move @ shared).sum())
     if sum(len(item) for item in moves) < LEAST_ROWS:
