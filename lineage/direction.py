@@ -65,7 +65,8 @@ def growth(pairs: Sequence[TensorPair]) -> Reading | None:
     Returns
     -------
     Reading or None
-        The median over the changed matrices, with an error from their spread; None where no matrix changed.
+        The median over the changed matrices, with an error from their spread, or from how few directions the changes
+        have, if that is larger; None where no matrix changed.
     """
     ratios, chances = [], []
     for pair in pairs:
@@ -124,20 +125,21 @@ def row_growth(pairs: Sequence[TensorPair]) -> Reading | None:
     -------
     Reading or None
         Least-squares slope over the rows of all changed matrices, with its heteroscedasticity-consistent error (White
-        1980); None where fewer than eight rows moved.
+        1980), or with that of the few leading directions of a change, which rows share, if that is larger; None where
+        fewer than eight rows moved.
     """
-    forth, back = _row_slope(pairs), _row_slope([pair.swapped() for pair in pairs])
+    read = [pair for pair in pairs if pair.matrix and min(pair.first.shape) >= LEAST_SIDE and pair.delta.any()]
+    leading = [leading_directions(pair.delta) for pair in read]
+    forth, back = _row_slope(read, leading), _row_slope([pair.swapped() for pair in read], leading)
     if forth is None or back is None:
         return None
     # Both are read from the same rows, so that their errors do not average out.
     return Reading(value=(forth.value - back.value) / 2, error=(forth.error + back.error) / 2)
 
 
-def _row_slope(pairs: Sequence[TensorPair]) -> Reading | None:
+def _row_slope(pairs: Sequence[TensorPair], leading: Sequence[tuple[Matrix, Matrix]]) -> Reading | None:
     moves, grows, chances = [], [], []
-    for pair in pairs:
-        if not pair.matrix or min(pair.first.shape) < LEAST_SIDE:
-            continue
+    for pair, (left, right) in zip(pairs, leading, strict=True):
         before = np.sum(pair.first**2, axis=1)
         delta = pair.delta
         step = np.sum(delta**2, axis=1)
@@ -149,7 +151,6 @@ def _row_slope(pairs: Sequence[TensorPair]) -> Reading | None:
         move, grow = move - np.median(move), grow - np.median(grow)
         moves.append(move)
         grows.append(grow)
-        left, right = leading_directions(delta)
         sizes = np.sum(left * (delta @ right), axis=0)
         shared = 2 * sizes * (left * (pair.first @ right))[alive] / before[alive, None]
         chances.append(np.square(move @ shared).sum())

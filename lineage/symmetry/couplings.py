@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import chain
 from math import gcd, prod
@@ -14,6 +14,9 @@ from typing import Any
 import yaml
 
 Shape = tuple[int, ...]
+
+KEPT = 64
+"""Networks whose symmetries are remembered: a family has one shape, or few."""
 
 MOST_HEADS = 256
 LEAST_HEAD = 8
@@ -122,6 +125,12 @@ def symmetries_of(architecture: str, shapes: Mapping[str, Shape]) -> Symmetries:
     >>> [(found.kind, found.candidates) for found in symmetries_of("bert", shapes).couplings]
     [('neurons', (64,))]
     """
+    return _symmetries_of(architecture, tuple(shapes.items()))
+
+
+@lru_cache(maxsize=KEPT)
+def _symmetries_of(architecture: str, items: tuple[tuple[str, Shape], ...]) -> Symmetries:
+    shapes = dict(items)
     couplings: list[Coupling] = []
     norms: list[Coupling] = []
     rotation = None
