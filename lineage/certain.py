@@ -54,6 +54,7 @@ def certain_edges(
     vectors: FamilyVectors,
     signs: Sequence[Traits],
     loose: frozenset[int] = frozenset(),
+    merging: Sequence[Fingerprint] | None = None,
 ) -> list[CertainEdge]:
     """Lossy copies and merges among the members of a family.
 
@@ -67,6 +68,8 @@ def certain_edges(
         What each member shows by itself.
     loose : frozenset of int
         Members whose scales are estimates.
+    merging : sequence of Fingerprint, optional
+        The members at the scales at which they may be merges, where these are others.
 
     Returns
     -------
@@ -75,7 +78,10 @@ def certain_edges(
     """
     found = _copies(fingerprints, near, signs)
     copies = frozenset(edge.child for edge in found)
-    merges = find_merges(fingerprints, vectors, near, copies, loose)
+    if merging is not None and any(one is not two for one, two in zip(merging, fingerprints, strict=True)):
+        merges = find_merges(merging, FamilyVectors.of(merging), near, copies, loose)
+    else:
+        merges = find_merges(fingerprints, vectors, near, copies, loose)
     # Of collinear versions each explains the others: a mean comes before what needs a negative weight, and what leaves
     # least before the rest; later ones that would close a cycle fall away.
     for child, merge in sorted(merges.items(), key=lambda item: (_negative(item[1]), item[1].residual, item[0])):

@@ -90,7 +90,11 @@ class FamilyTree:
 
 
 def family_tree(
-    fingerprints: Sequence[Fingerprint], calibration: Calibration, *, estimated: frozenset[str] = frozenset()
+    fingerprints: Sequence[Fingerprint],
+    calibration: Calibration,
+    *,
+    merging: Sequence[Fingerprint] | None = None,
+    estimated: frozenset[str] = frozenset(),
 ) -> FamilyTree:
     """The most probable tree of a family.
 
@@ -99,6 +103,8 @@ def family_tree(
     fingerprints : sequence of Fingerprint
         At least two versions that `lineage.relatedness` found related; the result does not depend on their order.
     calibration : Calibration
+    merging : sequence of Fingerprint, optional
+        The same versions at the scales at which they may be merges (`lineage.symmetry.frame.CommonFrame`).
     estimated : frozenset of version
         Members whose scales are estimates (`lineage.symmetry.frame.CommonFrame`).
 
@@ -112,7 +118,7 @@ def family_tree(
     vectors = FamilyVectors.of(fingerprints)
     signs = [traits(fingerprint) for fingerprint in fingerprints]
     loose = frozenset(place for place, item in enumerate(fingerprints) if item.version in estimated)
-    certain = certain_edges(fingerprints, near, vectors, signs, loose)
+    certain = certain_edges(fingerprints, near, vectors, signs, loose, merging or fingerprints)
     copies = {edge.child for edge in certain if edge.directed and edge.lossy}
     weighed, _ = weighed_links(fingerprints, roles, near, aside=copies)
     links = {(link.one, link.two): link for link in weighed}

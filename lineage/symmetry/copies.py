@@ -30,12 +30,15 @@ class DistinctMembers:
     ----------
     members : tuple of Fingerprint
         One of each set, in order.
+    merging : tuple of Fingerprint
+        The same, at the scales at which some are merges of others.
     frame : CommonFrame
     copies : mapping of version to version
         Every other member to the one that stands for it.
     """
 
     members: tuple[Fingerprint, ...]
+    merging: tuple[Fingerprint, ...]
     frame: CommonFrame
     copies: Mapping[str, str]
 
@@ -43,7 +46,7 @@ class DistinctMembers:
     def of(cls, frame: CommonFrame) -> DistinctMembers:
         """Set apart what is equal once it is mapped; members of the frame of reference stand for the others."""
         if not frame.laundered:
-            return cls(members=frame.members, frame=frame, copies={})
+            return cls(members=frame.members, merging=frame.members, frame=frame, copies={})
         first: dict[tuple[tuple[str, str], ...], int] = {}
         copies = {}
         order = sorted(range(len(frame.members)), key=lambda place: (frame.frames[place] != 0, place))
@@ -53,8 +56,11 @@ class DistinctMembers:
             original = first.setdefault(key, place)
             if original != place:
                 copies[member.version] = frame.members[original].version
-        kept = tuple(member for member in frame.members if member.version not in copies)
-        return cls(members=kept, frame=frame, copies=copies)
+        kept, merging = (
+            tuple(member for member in members if member.version not in copies)
+            for members in (frame.members, frame.merging)
+        )
+        return cls(members=kept, merging=merging, frame=frame, copies=copies)
 
     def told(self, found: Derivation) -> Derivation:
         """A derivation between those that stand for sets, between the members that it really joins.

@@ -67,7 +67,7 @@ def commonest(ratios: NDArray[np.float64]) -> tuple[Array, NDArray[np.bool_]]:
         agree = width[np.arange(rows.size), place] <= 2 * RATIO
         middle = order[rows, place + count // 2]
         sign = np.where(middle > _OTHER_SIGN / 2, -1.0, 1.0)
-        found = sign * np.exp(middle - np.where(sign < 0, _OTHER_SIGN, 0.0))
+        found = sign * np.exp(np.where(agree, middle - np.where(sign < 0, _OTHER_SIGN, 0.0), 0.0))
         scale[rows], told[rows] = np.where(agree, found, 1.0), agree
     return scale, told
 

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from graph_schema.errors import ModelLakeError
 from graph_schema.fingerprint import Fingerprint
+from lineage.family_vectors import MANTISSA
 from lineage.symmetry.aligning import Alignment, Network, aligned, mapped_matrices
-from lineage.symmetry.balancing import balancing, gauging, unrest
+from lineage.symmetry.balancing import balancing, unrest
 from lineage.symmetry.mapped import Ledger, network_of, symmetries_rotate
 from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.rotation import Turn, embedding_likeness, turn_between
 from lineage.symmetry.screening import frames
-from lineage.symmetry.units import Array
+from lineage.symmetry.settling import settled
+from lineage.symmetry.slicing import distance, sliced
 from lineage.symmetry.weights import StoredMatrices, WeightSource
 
 LOG10_P = -12.0
@@ -30,11 +32,8 @@ LEAST_LIKENESS = 0.5
 FOLDED = 1.0
 """Unrest of a version whose norms were folded into the maps behind them: no training leaves that."""
 
-NEAR = 0.5
-"""Mean squared difference, relative to the energy, up to which a member is compared with a centre weight by weight."""
-
-SOURCES = 8
-"""How many of the nearest members are looked at for values that nothing but a rescaling changed."""
+ROUNDED = 0.2
+"""Root mean square of a rounding error, relative to the value, in units of the last bit of the mantissa."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +78,18 @@ class CommonFrame:
     frames : tuple of int
         Number of the frame that each member was in; 0 is the frame of reference.
     laundered : mapping of version to Laundering
+    merging : tuple of Fingerprint
+        The members at the scales at which some are merges of others: there nothing but rounding is left of a merge,
+        while distances, from which scales that training changed were taken away, are right in `members`.
     estimated : frozenset of version
-        Members whose scales are estimates: what training did to them and what a rescaling did cannot be told apart.
+        Members whose scales are estimates for merges as well: what training did to them and what a rescaling did
+        cannot be told apart, and they are too large to be looked at as a whole.
     """
 
     members: tuple[Fingerprint, ...]
     frames: tuple[int, ...]
     laundered: Mapping[str, Laundering]
+    merging: tuple[Fingerprint, ...] = ()
     estimated: frozenset[str] = frozenset()
 
 
@@ -113,7 +117,8 @@ def common_frame(
     """
     groups = frames(fingerprints, correlation)
     if len(groups) < 2:
-        return CommonFrame(members=tuple(fingerprints), frames=(0,) * len(fingerprints), laundered={})
+        clean = tuple(fingerprints)
+        return CommonFrame(members=clean, frames=(0,) * len(clean), laundered={}, merging=clean)
     coupled = [len(network_of(fingerprints[group[0]]).symmetries.couplings) for group in groups]
     usual = int(np.median(coupled))
     first = max(range(len(groups)), key=lambda place: (len(groups[place]), min(coupled[place], usual), -place))
@@ -122,8 +127,11 @@ def common_frame(
         family.place_next()
     if len(groups) > 2 and len(groups[first]) == 1:
         family.balance(groups[first][0])
+    family.settle()
+    members = family.finished()
     return CommonFrame(
-        members=family.finished(),
+        members=members,
+        merging=family.finished(merging=True) if family.settled else members,
         frames=tuple(family.numbers),
         laundered=family.laundered,
         estimated=frozenset(fingerprints[member].version for member in family.estimated),
@@ -168,6 +176,12 @@ class _Member:
     def zeros(self) -> int:
         """Number of values that are zero."""
         return sum(tensor.zeros for tensor in self.fingerprint.tensors)
+
+    @property
+    def precision(self) -> float:
+        """Relative error of storing a value, root mean square, in the coarsest of its floating-point matrices."""
+        bits = [MANTISSA[tensor.dtype] for tensor in self.fingerprint.tensors if tensor.dtype in MANTISSA]
+        return float(ROUNDED * 2.0 ** -min(bits, default=23))
 
     @property
     def stored(self) -> bool:
@@ -227,6 +241,12 @@ class _Family:
                 self.numbers[member] = place + 1
         self.laundered: dict[str, Laundering] = {}
         self.estimated: set[int] = set()
+        self._merging: dict[int, _Member] = {}
+
+    @property
+    def settled(self) -> bool:
+        """Whether merges have scales of their own."""
+        return bool(self._merging)
 
     def place_next(self) -> None:
         """Align the waiting frame that is nearest to what is inside, and take it in."""
@@ -308,7 +328,7 @@ class _Family:
         if isinstance(version.matrices, StoredMatrices):
             return anchor
         mapped = mapped_matrices(version.matrices, alignment.maps)
-        distances = {item: _distance(self._members[item].network.matrices, mapped) for item in self._inside}
+        distances = {item: distance(self._members[item].network.matrices, mapped) for item in self._inside}
         return min(self._inside, key=lambda item: (distances[item], item != anchor, item))
 
     def _aligned(self, anchor: int, version: Network) -> Alignment:
@@ -332,52 +352,45 @@ class _Family:
         for member in (reference, *self._touched):
             self._members[member].mapped(maps, lengths)
         self.estimated.update((reference, *self._touched))
-        gauges: dict[int, list[UnitMap]] = {reference: []}
-        for centre, members in self._clusters(reference):
-            for member in members:
-                network = self._members[member].network
-                if self._tied.get(member, -1) in gauges:
-                    # What is exact beside another member stays so.
-                    gauges[member] = gauges[self._tied[member]]
-                elif member not in gauges:
-                    nearest = sorted((self._apart(item, member), item) for item in gauges)[:SOURCES]
-                    through = centre if centre in gauges else nearest[0][1]
-                    others = [self._members[item].network for _, item in nearest]
-                    gauges[member] = gauging(self._members[through].network, network, others)
-                self._members[member].mapped(gauges[member], network.shapes)
+        zeros = {item: self._members[item].zeros for item in (reference, *self._touched)}
+        networks = {item: self._members[item].network for item in zeros}
+        for member, gauged in sliced(networks, zeros, self._tied, self._correlation).items():
+            self._members[member].mapped(gauged, self._members[member].network.shapes)
 
-    def _clusters(self, reference: int) -> list[tuple[int, list[int]]]:
-        """Members that are near to one of them, which comes first; of the others, what has more zeros later.
+    def settle(self) -> None:
+        """Find the scales at which what was rescaled is exact: beside the frame of reference, and for merges alone."""
+        free = [
+            item
+            for item in (*self._touched, *self.estimated)
+            if item in self.estimated or "rescaled" in self.laundered[self._members[item].fingerprint.version].how
+        ]
+        if not free or any(member.stored for member in self._members):
+            return
+        place = {member: number for number, member in enumerate(self._inside)}
+        found = settled(
+            [self._members[member].network for member in self._inside],
+            sorted({place[member] for member in free}),
+            [self._members[member].precision for member in self._inside],
+        )
+        for number, item in sorted(found.known.items()):
+            known = self._members[self._inside[number]]
+            known.mapped(item, known.network.shapes)
+        self._merging = {
+            member: replace(
+                self._members[member],
+                moved=set(self._members[member].moved),
+                rescaled=set(self._members[member].rescaled),
+            )
+            for member in self._inside
+        }
+        for number, item in sorted(found.merging.items()):
+            merging = self._merging[self._inside[number]]
+            merging.mapped(item, merging.network.shapes)
+        self.estimated.clear()
 
-        One slice for all that is near to its centre: none of these is nearer to another for the way it got there.
-        """
-        waiting, found = [reference, *self._touched], []
-        centre = reference
-        while waiting:
-            near = [item for item in waiting if item == centre or self._apart(centre, item) < NEAR]
-            near.sort(key=lambda item: (item != centre, self._members[item].zeros, waiting.index(item)))
-            found.append((centre, near))
-            waiting = [item for item in waiting if item not in near]
-            if waiting:
-                shared = self._correlation[np.ix_(waiting, waiting)].sum(axis=1)
-                centre = waiting[int(np.argmax(np.round(shared, 9)))]
-        return found
-
-    def _apart(self, one: int, two: int) -> float:
-        return _distance(self._members[one].network.matrices, self._members[two].network.matrices)
-
-    def finished(self) -> tuple[Fingerprint, ...]:
-        """All members as fingerprints, in their first order."""
+    def finished(self, *, merging: bool = False) -> tuple[Fingerprint, ...]:
+        """All members as fingerprints, in their first order; at the scales at which they are merges, if wanted."""
         ledger = Ledger()
-        found = {member: self._members[member].finished(ledger) for member in self._order}
-        return tuple(found[place] for place in range(len(self._members)))
-
-
-def _distance(one: Mapping[str, Array], two: Mapping[str, Array]) -> float:
-    """Mean squared difference, each tensor relative to its own energy."""
-    apart = []
-    for role, values in one.items():
-        other = two.get(role)
-        if other is not None and other.shape == values.shape and values.any():
-            apart.append(float(np.sum((values - other) ** 2) / np.sum(values**2)))
-    return float(np.mean(apart)) if apart else np.inf
+        members = dict(enumerate(self._members)) | (self._merging if merging else {})
+        found = {member: members[member].finished(ledger) for member in self._order}
+        return tuple(found[place] for place in range(len(members)))

@@ -1,0 +1,247 @@
+"""Which members are mixtures of others, their scales being estimates; and the scales at which they exactly are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.symmetry.couplings import Slot
+from lineage.symmetry.mixture_scales import Mixture, Tensor, mixture_scales
+from lineage.symmetry.scale_groups import FIXED, Key, ScaleGroups
+from lineage.symmetry.units import Array
+
+CANDIDATES = 12
+"""Nearest members of which one may be a mixture."""
+
+MOST_PARTS = 4
+LEAST_WEIGHT = 0.02
+
+LOOSE = 0.6
+"""Residual, as a share of the distance to the nearest part, up to which scales are sought: estimated ones leave some
+per cent to a mixture, and tenths where some of its parts are tied to others; between versions that only trained a half
+and more is left."""
+
+EXACT = 2e-3
+"""Residual of a mixture at its own scales, beyond rounding. Others keep most of theirs, however scales are chosen."""
+
+SPHERICAL = 0.1
+"""Residual from which on coefficients of their own are tried for the tensors."""
+
+COVERED = 0.8
+MOST_ROUNDING = 2.0
+SAMPLE = 24_000
+STILL = 1e-5
+
+
+def join_mixtures(groups: ScaleGroups, precisions: Sequence[float], free: Sequence[int]) -> int:
+    """Find the scales of all mixtures, and make one group of each with its parts.
+
+    Parameters
+    ----------
+    groups : ScaleGroups
+        Near to their true scales, some per cent away.
+    precisions : sequence of float
+        Relative error of storing a value of each member, root mean square.
+    free : sequence of int
+        Members whose scales are estimates; a mixture without one is left alone.
+
+    Returns
+    -------
+    int
+        How many were joined.
+
+    Notes
+    -----
+    Candidates are chosen on a sample of the values, time O(n^2 * sample); `mixture_scales` runs for those few alone.
+    """
+    wanted, tried, joined = set(free), set[tuple[int, ...]](), 0
+    while True:
+        vectors = thinned(groups.matrices)
+        found = [_candidate(vectors, child) for child in range(len(groups.networks))]
+        open_ones = sorted(
+            (item for item in found if item is not None and wanted & set(item.members) and item.members not in tried),
+            key=lambda item: (item.residual, item.members),
+        )
+        for item in open_ones:
+            tried.add(item.members)
+            if _joined(groups, item, precisions):
+                joined += 1
+                break
+        else:
+            return joined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A member, the mixture first, with parts, and what they leave as it is."""
+
+    members: tuple[int, ...]
+    weights: Array
+    residual: float
+
+
+def thinned(networks: Sequence[Mapping[str, Array]]) -> Array:
+    """Some values of every member, (members, values), each tensor in units of what lies between members; NaN where one
+    has no such tensor.
+    """
+    roles: dict[tuple[str, tuple[int, ...]], list[int]] = {}
+    for member, matrices in enumerate(networks):
+        for role, values in matrices.items():
+            roles.setdefault((role, values.shape), []).append(member)
+    kept = {key: members for key, members in sorted(roles.items()) if len(members) > 1}
+    each = max(64, SAMPLE // max(1, len(kept)))
+    parts = []
+    for (role, _), members in kept.items():
+        flat = np.stack([_sampled(networks[member][role], each) for member in members])
+        apart = float(np.sqrt(np.mean((flat - np.median(flat, axis=0)) ** 2)))
+        if apart > STILL * float(np.sqrt(np.mean(flat**2))):
+            part = np.full((len(networks), flat.shape[1]), np.nan)
+            part[members] = flat / (apart * np.sqrt(flat.shape[1]))
+            parts.append(part)
+    return np.hstack(parts) if parts else np.zeros((len(networks), 0))
+
+
+def _sampled(matrix: Array, count: int) -> Array:
+    # Steps that no width divides, so that all rows and columns are met.
+    places = (np.arange(min(count, matrix.size)) * max(1, matrix.size // count | 1)) % matrix.size
+    sample: Array = matrix.ravel()[places]
+    return sample
+
+
+def nearest(vectors: Array, member: int) -> list[int]:
+    """Members that have most of the values that one has, nearest first."""
+    apart = []
+    for other, values in enumerate(vectors):
+        both = np.isfinite(values) & np.isfinite(vectors[member])
+        if other != member and both.any() and both.sum() >= COVERED * np.isfinite(vectors[member]).sum():
+            apart.append((float(np.mean((values[both] - vectors[member][both]) ** 2)), other))
+    return [other for _, other in sorted(apart)]
+
+
+def _candidate(vectors: Array, child: int) -> _Candidate | None:
+    """The few of the nearest members that explain one best."""
+    near = nearest(vectors, child)[:CANDIDATES]
+    both = np.isfinite(vectors[[child, *near]]).all(axis=0)
+    toward = vectors[near][:, both] - vectors[child][both]
+    gram = toward @ toward.T
+    # What is the same but for rounding explains everything and nothing.
+    kept = [place for place in range(len(near)) if gram[place, place] > STILL**2 * toward.shape[1]]
+    while len(kept) >= 2:
+        distance = float(np.sqrt(min(gram[place, place] for place in kept)))
+        weights, left = _solved(gram[np.ix_(kept, kept)])
+        if left > LOOSE * distance:
+            break
+        if len(kept) <= MOST_PARTS:
+            members = (child, *(near[place] for place in kept))
+            return _Candidate(members=members, weights=weights, residual=left / distance)
+        trials = [[item for item in kept if item != dropped] for dropped in kept]
+        kept = min(trials, key=lambda fewer: (_solved(gram[np.ix_(fewer, fewer)])[1], fewer))
+    return None
+
+
+def _solved(gram: Array) -> tuple[Array, float]:
+    """Weights that sum to 1 and leave least, and the norm of that."""
+    size = len(gram)
+    system = np.ones((size + 1, size + 1))
+    scale = float(np.trace(gram)) / size or 1.0
+    system[:-1, :-1], system[-1, -1] = gram / scale, 0.0
+    weights: Array = np.linalg.lstsq(system, np.append(np.zeros(size), 1.0), rcond=1e-12)[0][:-1]
+    return weights, float(np.sqrt(max(float(weights @ gram @ weights), 0.0)))
+
+
+def _joined(groups: ScaleGroups, candidate: _Candidate, precisions: Sequence[float]) -> bool:
+    members, weights = candidate.members, candidate.weights
+    found = _exact(groups, members, weights, precisions)
+    if found is None:
+        return False
+    # The fewest parts that do.
+    while len(members) > 3:
+        least = int(np.argmin(np.abs(found[0].weights)))
+        fewer = tuple(item for place, item in enumerate(members) if place != least + 1)
+        rest = np.delete(found[0].weights, least)
+        again = _exact(groups, fewer, rest / rest.sum(), precisions) if abs(rest.sum()) > LEAST_WEIGHT else None
+        if again is None:
+            break
+        members, found = fewer, again
+    if np.min(np.abs(found[0].weights)) < LEAST_WEIGHT:
+        return False
+    mixture, numbers = found
+    logs = np.append(mixture.logs, 0.0)
+    new = False
+    for key, places in numbers.items():
+        scales = np.exp(logs[places])
+        groups.scaled(key, members[0], scales[0], places[0] >= 0)
+        for part, scale in zip(members[1:], scales[1:], strict=True):
+            new |= groups.join(key, members[0], part, scale, np.ones(scale.size, dtype=bool))
+    return new
+
+
+def _exact(
+    groups: ScaleGroups, members: tuple[int, ...], weights: Array, precisions: Sequence[float]
+) -> tuple[Mixture, dict[Key, NDArray[np.int64]]] | None:
+    """The scales at which the first member is a mixture of the others, if it is one."""
+    tensors, numbers, scales = problem(groups, members)
+    if not tensors or not scales:
+        return None
+    roundoff = [precisions[member] for member in members]
+    found = mixture_scales(tensors, scales, weights, enough=EXACT, roundoff=roundoff)
+    if not _is_exact(found) and found.residual < SPHERICAL and len(members) == 3:
+        found = mixture_scales(tensors, scales, found.weights, by_tensor=True, enough=EXACT, roundoff=roundoff)
+    return (found, numbers) if _is_exact(found) else None
+
+
+def _is_exact(found: Mixture) -> bool:
+    return found.residual**2 <= EXACT**2 + MOST_ROUNDING * found.rounding**2 and found.rounding < SPHERICAL
+
+
+def problem(groups: ScaleGroups, members: Sequence[int]) -> tuple[list[Tensor], dict[Key, NDArray[np.int64]], int]:
+    """The tensors that some members share, the numbers of their unknown scales by coupling, and how many there are.
+
+    Members of one group share a scale. The frame of reference's are known; where it takes no part, the first's are
+    left as they are, since all could be scaled at once.
+    """
+    numbers: dict[Key, NDArray[np.int64]] = {}
+    scales = 0
+    for key in groups.shared(*members):
+        labels = groups.labels(key, members)
+        known = np.where((labels == FIXED).any(axis=0), FIXED, labels[0])
+        # One number for each unit and group.
+        pairs = np.arange(labels.shape[1]) * (len(groups.networks) + 1) + labels
+        found = np.full(labels.shape, -1)
+        unknown = labels != known
+        if unknown.any():
+            found[unknown] = scales + np.unique(pairs[unknown], return_inverse=True)[1]
+            scales = int(found.max()) + 1
+        numbers[key] = found
+    slots: dict[str, list[tuple[Slot, NDArray[np.int64]]]] = {}
+    for key, places in numbers.items():
+        for slot in key[0]:
+            if slot.power:
+                slots.setdefault(slot.role, []).append((slot, places))
+    tensors = []
+    for role, first in sorted(groups.matrices[members[0]].items()):
+        values = [groups.matrices[member].get(role) for member in members]
+        if all(item is not None and item.shape == first.shape for item in values):
+            whole = [item for item in values if item is not None]
+            apart = float(np.sqrt(np.mean([np.mean((item - first) ** 2) for item in whole[1:]])))
+            if apart > STILL * float(np.sqrt(np.mean(first**2))):
+                unit = apart * np.sqrt(first.size)
+                tensors.append(_tensor([item / unit for item in whole], slots.get(role, ())))
+    return tensors, numbers, scales
+
+
+def _tensor(values: Sequence[Array], slots: Sequence[tuple[Slot, NDArray[np.int64]]]) -> Tensor:
+    shape = values[0].shape
+    places = [np.full((len(values), length), -1) for length in shape]
+    powers = [np.zeros(length) for length in shape]
+    for slot, numbers in slots:
+        length = shape[slot.axis] // slot.parts
+        part = slice(slot.part * length, (slot.part + 1) * length)
+        places[slot.axis][:, part] = np.repeat(numbers, length // numbers.shape[1], axis=1)
+        powers[slot.axis][part] = slot.power
+    return Tensor(
+        values=tuple(values), rows=places[0], columns=places[1], row_powers=powers[0], column_powers=powers[1]
+    )

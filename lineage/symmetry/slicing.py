@@ -1,0 +1,88 @@
+"""A family without any scale to be trusted, brought to linear slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lineage.symmetry.aligning import Network, mapped_matrices
+from lineage.symmetry.balancing import gauging
+from lineage.symmetry.matching import UnitMap
+from lineage.symmetry.units import Array
+
+NEAR = 0.5
+"""Mean squared difference, relative to the energy, up to which a member is compared with a centre weight by weight."""
+
+SOURCES = 8
+"""How many of the nearest members are looked at for values that nothing but a rescaling changed."""
+
+
+def sliced(
+    networks: Mapping[int, Network],
+    zeros: Mapping[int, int],
+    tied: Mapping[int, int],
+    nearness: NDArray[np.float64],
+) -> dict[int, list[UnitMap]]:
+    """What puts each network on the slice through its centre (`lineage.symmetry.matching.gauge`).
+
+    Parameters
+    ----------
+    networks : mapping of member to Network
+        In one order of units and in balance; the first is the centre of the first slice.
+    zeros : mapping of member to int
+        How many values of each are zero: what was pruned comes after its source.
+    tied : mapping of member to member
+        What is exact beside another member as it is, and stays so.
+    nearness : (n, n) array
+        Of all members, larger for nearer ones; chooses further centres.
+    """
+    current = dict(networks)
+    first = next(iter(current))
+    gauges: dict[int, list[UnitMap]] = {first: []}
+    for centre, members in _clusters(current, zeros, nearness):
+        for member in members:
+            network = current[member]
+            if tied.get(member, -1) in gauges:
+                gauges[member] = gauges[tied[member]]
+            elif member not in gauges:
+                nearest = sorted((distance(current[item].matrices, network.matrices), item) for item in gauges)[
+                    :SOURCES
+                ]
+                through = centre if centre in gauges else nearest[0][1]
+                gauges[member] = gauging(current[through], network, [current[item] for _, item in nearest])
+            current[member] = replace(network, matrices=mapped_matrices(network.matrices, gauges[member]))
+    return gauges
+
+
+def _clusters(
+    networks: Mapping[int, Network], zeros: Mapping[int, int], nearness: NDArray[np.float64]
+) -> list[tuple[int, Sequence[int]]]:
+    """Members that are near to one of them, which comes first; of the others, what has more zeros later.
+
+    One slice for all that is near to its centre: none of these is nearer to another for the way it got there.
+    """
+    waiting, found = list(networks), list[tuple[int, Sequence[int]]]()
+    centre = waiting[0]
+    while waiting:
+        middle = networks[centre].matrices
+        near = [item for item in waiting if item == centre or distance(middle, networks[item].matrices) < NEAR]
+        near.sort(key=lambda item: (item != centre, zeros[item], waiting.index(item)))
+        found.append((centre, near))
+        waiting = [item for item in waiting if item not in near]
+        if waiting:
+            shared = nearness[np.ix_(waiting, waiting)].sum(axis=1)
+            centre = waiting[int(np.argmax(np.round(shared, 9)))]
+    return found
+
+
+def distance(one: Mapping[str, Array], two: Mapping[str, Array]) -> float:
+    """Mean squared difference, each tensor relative to its own energy."""
+    apart = []
+    for role, values in one.items():
+        other = two.get(role)
+        if other is not None and other.shape == values.shape and values.any():
+            apart.append(float(np.sum((values - other) ** 2) / np.sum(values**2)))
+    return float(np.mean(apart)) if apart else np.inf
