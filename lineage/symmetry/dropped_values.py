@@ -7,13 +7,13 @@ and what most pairs of values in all units agree on is true. Then the values giv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from lineage.symmetry.couplings import Slot
 from lineage.symmetry.exact_relations import LEAST_TOLD
-from lineage.symmetry.exact_scales import commonest
+from lineage.symmetry.exact_scales import NEARLY_ALL, commonest
 from lineage.symmetry.scale_groups import Key, ScaleGroups
 from lineage.symmetry.units import Array, Matrices, slice_of
 
@@ -31,6 +31,9 @@ STEPS = 4
 MOST_SHARE = 3.0
 MOVED = 1e-6
 LEAST_UNCHANGED, MOST_UNCHANGED = 0.03, 0.97
+
+CLOSE = 2e-3
+LEAST_ALONE = 0.1
 
 _EPSILON = 2.0**-23
 
@@ -85,7 +88,7 @@ def _join(groups: ScaleGroups, merged: int, base: int, other: int) -> bool:
     rest = commonest_rest(
         [item for key, coupling in waiting.items() for item in _slices((m, b, a), key[0], coupling.candidates[-1])]
     )
-    if rest is None:
+    if rest is None or not _confirmed((m, b, a), {slot.role for key in shared for slot in key[0] if slot.power}, rest):
         return False
     joined, told = False, True
     while told and waiting:
@@ -99,6 +102,24 @@ def _join(groups: ScaleGroups, merged: int, base: int, other: int) -> bool:
                 told = True
                 del waiting[key]
     return joined
+
+
+def _confirmed(matrices: tuple[Matrices, Matrices, Matrices], scaled: Collection[str], rest: float) -> bool:
+    """Whether the tensors that no scale touches bear the share out.
+
+    The other way round a spherical merge of the version stands to it as if it had been added up in it, at scales that
+    are a little wrong: its coefficients differ from tensor to tensor.
+    """
+    m, b, a = matrices
+    votes = []
+    for role in sorted(m.keys() - scaled):
+        if role in b and role in a and m[role].shape == b[role].shape == a[role].shape:
+            x, y, z = m[role], b[role], a[role]
+            moved = np.abs(x - y) > MOVED * np.abs(y)
+            close = np.abs(x - rest * y - (1 - rest) * z) <= CLOSE * np.abs(x - y) + MOVED * np.abs(y)
+            if np.count_nonzero(moved) >= LEAST_PAIRS:
+                votes.append(float(np.mean(close[moved])) > LEAST_ALONE)
+    return not votes or float(np.mean(votes)) > NEARLY_ALL
 
 
 Slices = tuple[Slot, Array, Array, Array]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -31,6 +31,9 @@ LEAST_LIKENESS = 0.5
 
 FOLDED = 1.0
 """Unrest of a version whose norms were folded into the maps behind them: no training leaves that."""
+
+PRUNED = 0.01
+"""Share of zeros that a version may have more than another before it counts as pruned."""
 
 ROUNDED = 0.2
 """Root mean square of a rounding error, relative to the value, in units of the last bit of the mantissa."""
@@ -291,21 +294,27 @@ class _Family:
     def _placed(self, centre: int) -> tuple[int, Alignment, Turn | None] | None:
         """The anchor and the alignment of a frame's centre with it; None where they are no kin in any frame."""
         version = self._members[centre].network
-        inside = self._inside
-        order = np.argsort(-np.round(self._correlation[centre, inside], 9), kind="stable")[:ANCHORS]
-        for place in order.tolist():
-            anchor = inside[place]
+        correlation, whole = self._correlation[centre], self._whole(centre)
+        for anchor in sorted(self._inside, key=lambda item: (item not in whole, -round(correlation[item], 9)))[
+            :ANCHORS
+        ]:
             alignment = self._aligned(anchor, version)
             if alignment.log10_p > LOG10_P:
                 continue
             # Only now is it seen who is nearest; scales are exact against the very source alone.
-            nearest = self._nearest(version, alignment, anchor)
+            nearest = self._nearest(version, alignment, anchor, whole)
             if nearest != anchor and alignment.maps:
                 anchor, alignment = nearest, self._aligned(nearest, version)
             return anchor, alignment, None
-        return self._turned(version)
+        return self._turned(version, whole)
 
-    def _turned(self, version: Network) -> tuple[int, Alignment, Turn] | None:
+    def _whole(self, centre: int) -> set[int]:
+        """Members without units that were pruned away, if the version has its own: nothing tells the order of those."""
+        own = self._members[centre]
+        most = own.zeros + PRUNED * own.fingerprint.parameters
+        return {item for item in self._inside if self._members[item].zeros <= most} or set(self._inside)
+
+    def _turned(self, version: Network, whole: Collection[int]) -> tuple[int, Alignment, Turn] | None:
         """As `_placed`, for a version whose residual stream was turned."""
         networks = [self._members[item].network for item in self._inside]
         likeness = embedding_likeness([version, *networks])[0, 1:]
@@ -316,7 +325,7 @@ class _Family:
                 continue
             turned = turn.apply(self._members[anchor].network, version)
             alignment = self._aligned(anchor, turned)
-            nearest = self._nearest(turned, alignment, anchor)
+            nearest = self._nearest(turned, alignment, anchor, whole)
             again = turn_between(self._members[nearest].network, version) if nearest != anchor else None
             if again is not None and again.log10_p <= LOG10_P:
                 anchor, turn = nearest, again
@@ -324,12 +333,12 @@ class _Family:
             return anchor, alignment, turn
         return None
 
-    def _nearest(self, version: Network, alignment: Alignment, anchor: int) -> int:
+    def _nearest(self, version: Network, alignment: Alignment, anchor: int, whole: Collection[int]) -> int:
         if isinstance(version.matrices, StoredMatrices):
             return anchor
         mapped = mapped_matrices(version.matrices, alignment.maps)
-        distances = {item: distance(self._members[item].network.matrices, mapped) for item in self._inside}
-        return min(self._inside, key=lambda item: (distances[item], item != anchor, item))
+        distances = {item: distance(self._members[item].network.matrices, mapped) for item in whole}
+        return min(distances, key=lambda item: (distances[item], item != anchor, item))
 
     def _aligned(self, anchor: int, version: Network) -> Alignment:
         others = sorted(

@@ -23,7 +23,8 @@ LARGEST_STEP = 0.5
 NO_BETTER = 0.7
 """Gauss-Newton converges fast or not at all: what leaves more of its residual than this, twice, is no mixture."""
 
-SMALL = 1e-9
+SMALL = 1e-3
+"""Share of the usual size of a direction below which it is left alone: the scales of a part that hardly takes part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +173,8 @@ class _System:
         ]
         right = -np.concatenate([item.ravel() for item in self._left(point, scaled)])
         norms = np.sqrt(self._energies(scaled, moved))
-        factors = np.where(norms > SMALL * norms.max(initial=0.0), 1 / np.where(norms > 0, norms, 1.0), 0.0)
+        usual = float(np.median(norms[norms > 0])) if norms.any() else 0.0
+        factors = np.where(norms > SMALL * usual, 1 / np.where(norms > 0, norms, 1.0), 0.0)
         operator = LinearOperator(
             (right.size, self._size),
             matvec=lambda x: self._forward(scaled, moved, factors * np.asarray(x).ravel()),

@@ -19,7 +19,7 @@ CANDIDATES = 12
 MOST_PARTS = 4
 LEAST_WEIGHT = 0.02
 
-LOOSE = 0.6
+LOOSE = 0.5
 """Residual, as a share of the distance to the nearest part, up to which scales are sought: estimated ones leave some
 per cent to a mixture, and tenths where some of its parts are tied to others; between versions that only trained a half
 and more is left."""
@@ -60,12 +60,14 @@ def join_mixtures(groups: ScaleGroups, precisions: Sequence[float], free: Sequen
     wanted, tried, joined = set(free), set[tuple[int, ...]](), 0
     while True:
         vectors = thinned(groups.matrices)
-        found = [_candidate(vectors, child) for child in range(len(groups.networks))]
-        open_ones = sorted(
-            (item for item in found if item is not None and wanted & set(item.members) and item.members not in tried),
-            key=lambda item: (item.residual, item.members),
-        )
-        for item in open_ones:
+        found = [
+            item
+            for child in range(len(groups.networks))
+            for item in _candidates(vectors, child, precisions)
+            if wanted & set(item.members) and item.members not in tried
+        ]
+        # The fewest parts that do; what leaves least first.
+        for item in sorted(found, key=lambda item: (len(item.members), item.residual, item.members)):
             tried.add(item.members)
             if _joined(groups, item, precisions):
                 joined += 1
@@ -121,25 +123,30 @@ def nearest(vectors: Array, member: int) -> list[int]:
     return [other for _, other in sorted(apart)]
 
 
-def _candidate(vectors: Array, child: int) -> _Candidate | None:
-    """The few of the nearest members that explain one best."""
-    near = nearest(vectors, child)[:CANDIDATES]
+def _candidates(vectors: Array, child: int, precisions: Sequence[float]) -> list[_Candidate]:
+    """The few of the nearest members that explain one best: two of them, three, four."""
+    # A merge is stored no finer than what went into it; a coarse copy is no part, its source is.
+    near = [item for item in nearest(vectors, child) if precisions[item] <= precisions[child]][:CANDIDATES]
     both = np.isfinite(vectors[[child, *near]]).all(axis=0)
     toward = vectors[near][:, both] - vectors[child][both]
     gram = toward @ toward.T
     # What is the same but for rounding explains everything and nothing.
     kept = [place for place in range(len(near)) if gram[place, place] > STILL**2 * toward.shape[1]]
+    found = list[_Candidate]()
     while len(kept) >= 2:
         distance = float(np.sqrt(min(gram[place, place] for place in kept)))
         weights, left = _solved(gram[np.ix_(kept, kept)])
         if left > LOOSE * distance:
             break
         if len(kept) <= MOST_PARTS:
+            if left < EXACT * distance and not found:
+                # Nothing is left to be done.
+                return []
             members = (child, *(near[place] for place in kept))
-            return _Candidate(members=members, weights=weights, residual=left / distance)
+            found.append(_Candidate(members=members, weights=weights, residual=left / distance))
         trials = [[item for item in kept if item != dropped] for dropped in kept]
         kept = min(trials, key=lambda fewer: (_solved(gram[np.ix_(fewer, fewer)])[1], fewer))
-    return None
+    return found
 
 
 def _solved(gram: Array) -> tuple[Array, float]:
@@ -153,19 +160,10 @@ def _solved(gram: Array) -> tuple[Array, float]:
 
 
 def _joined(groups: ScaleGroups, candidate: _Candidate, precisions: Sequence[float]) -> bool:
-    members, weights = candidate.members, candidate.weights
-    found = _exact(groups, members, weights, precisions)
+    members = candidate.members
+    found = _exact(groups, members, candidate.weights, precisions)
     if found is None:
         return False
-    # The fewest parts that do.
-    while len(members) > 3:
-        least = int(np.argmin(np.abs(found[0].weights)))
-        fewer = tuple(item for place, item in enumerate(members) if place != least + 1)
-        rest = np.delete(found[0].weights, least)
-        again = _exact(groups, fewer, rest / rest.sum(), precisions) if abs(rest.sum()) > LEAST_WEIGHT else None
-        if again is None:
-            break
-        members, found = fewer, again
     if np.min(np.abs(found[0].weights)) < LEAST_WEIGHT:
         return False
     mixture, numbers = found
