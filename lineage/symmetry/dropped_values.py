@@ -115,7 +115,7 @@ def _confirmed(matrices: tuple[Matrices, Matrices, Matrices], scaled: Collection
     for role in sorted(m.keys() - scaled):
         if role in b and role in a and m[role].shape == b[role].shape == a[role].shape:
             x, y, z = m[role], b[role], a[role]
-            moved = np.abs(x - y) > MOVED * np.abs(y)
+            moved = (np.abs(x - y) > MOVED * np.abs(y)) & (np.abs(z - y) > MOVED * np.abs(y))
             close = np.abs(x - rest * y - (1 - rest) * z) <= CLOSE * np.abs(x - y) + MOVED * np.abs(y)
             if np.count_nonzero(moved) >= LEAST_PAIRS:
                 votes.append(float(np.mean(close[moved])) > LEAST_ALONE)

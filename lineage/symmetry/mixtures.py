@@ -19,16 +19,19 @@ CANDIDATES = 12
 MOST_PARTS = 4
 LEAST_WEIGHT = 0.02
 
-LOOSE = 0.5
+LOOSE = 0.35
 """Residual, as a share of the distance to the nearest part, up to which scales are sought: estimated ones leave some
-per cent to a mixture, and tenths where some of its parts are tied to others; between versions that only trained a half
-and more is left."""
+per cent to a mixture, more to one with a negative weight; between versions that only trained a half and more is left.
+"""
 
 EXACT = 2e-3
 """Residual of a mixture at its own scales, beyond rounding. Others keep most of theirs, however scales are chosen."""
 
-SPHERICAL = 0.1
+SPHERICAL = 0.3
 """Residual from which on coefficients of their own are tried for the tensors."""
+
+COARSE = 0.1
+"""Share of the distance that rounding may reach: then hardly any scale is told."""
 
 COVERED = 0.8
 MOST_ROUNDING = 2.0
@@ -36,13 +39,15 @@ SAMPLE = 24_000
 STILL = 1e-5
 
 
-def join_mixtures(groups: ScaleGroups, precisions: Sequence[float], free: Sequence[int]) -> int:
+def join_mixtures(groups: ScaleGroups, vectors: Array, precisions: Sequence[float], free: Sequence[int]) -> int:
     """Find the scales of all mixtures, and make one group of each with its parts.
 
     Parameters
     ----------
     groups : ScaleGroups
-        Near to their true scales, some per cent away.
+        Near to their true scales; some may have been tied to others since.
+    vectors : (n, values) array
+        The members before that, from `thinned`: there a mixture is one but for a few per cent.
     precisions : sequence of float
         Relative error of storing a value of each member, root mean square.
     free : sequence of int
@@ -57,23 +62,16 @@ def join_mixtures(groups: ScaleGroups, precisions: Sequence[float], free: Sequen
     -----
     Candidates are chosen on a sample of the values, time O(n^2 * sample); `mixture_scales` runs for those few alone.
     """
-    wanted, tried, joined = set(free), set[tuple[int, ...]](), 0
-    while True:
-        vectors = thinned(groups.matrices)
-        found = [
-            item
-            for child in range(len(groups.networks))
-            for item in _candidates(vectors, child, precisions)
-            if wanted & set(item.members) and item.members not in tried
-        ]
-        # The fewest parts that do; what leaves least first.
-        for item in sorted(found, key=lambda item: (len(item.members), item.residual, item.members)):
-            tried.add(item.members)
-            if _joined(groups, item, precisions):
-                joined += 1
-                break
-        else:
-            return joined
+    wanted = set(free)
+    found = [
+        item
+        for child in range(len(groups.networks))
+        for item in _candidates(vectors, child, precisions)
+        if wanted & set(item.members)
+    ]
+    # What is told finest first, then the fewest parts that do. Once joined, a mixture has nothing unknown.
+    found.sort(key=lambda item: (precisions[item.members[0]], len(item.members), item.residual, item.members))
+    return sum(_joined(groups, item, precisions) for item in found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +137,6 @@ def _candidates(vectors: Array, child: int, precisions: Sequence[float]) -> list
         if left > LOOSE * distance:
             break
         if len(kept) <= MOST_PARTS:
-            if left < EXACT * distance and not found:
-                # Nothing is left to be done.
-                return []
             members = (child, *(near[place] for place in kept))
             found.append(_Candidate(members=members, weights=weights, residual=left / distance))
         trials = [[item for item in kept if item != dropped] for dropped in kept]
@@ -192,7 +187,7 @@ def _exact(
 
 
 def _is_exact(found: Mixture) -> bool:
-    return found.residual**2 <= EXACT**2 + MOST_ROUNDING * found.rounding**2 and found.rounding < SPHERICAL
+    return found.residual**2 <= EXACT**2 + MOST_ROUNDING * found.rounding**2 and found.rounding < COARSE
 
 
 def problem(groups: ScaleGroups, members: Sequence[int]) -> tuple[list[Tensor], dict[Key, NDArray[np.int64]], int]:

@@ -67,7 +67,7 @@ def settled(networks: Sequence[Network], free: Sequence[int], precisions: Sequen
     exact += [(place[one], place[two]) for one, two in combinations(still, 2) if _chosen(vectors[one], vectors[two])]
     own = [place[member] for member in free]
     join_chosen(groups, exact, own)
-    join_mixtures(groups, [precisions[item] for item in members], own)
+    join_mixtures(groups, vectors[members], [precisions[item] for item in members], own)
     known = {member: groups.maps(place[member], fixed=True) for member in free}
     merging = {member: groups.maps(place[member], fixed=False) for member in free}
     return Settling(
