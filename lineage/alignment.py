@@ -175,28 +175,31 @@ def role_stacks(
             if tensor.block.size and (not matrices_only or len(tensor.shape) >= 2):
                 holders.setdefault(tensor.role, []).append((position, tensor))
     for role in sorted(holders):
-        stack = _stack(role, holders[role], side)
+        stack = role_stack(role, holders[role], side=side)
         if stack is not None:
             yield stack
 
 
-def _stack(role: str, holders: list[tuple[int, TensorFingerprint]], side: int | None) -> RoleStack | None:
+def role_stack(
+    role: str, holders: Sequence[tuple[int, TensorFingerprint]], *, side: int | None = None
+) -> RoleStack | None:
+    """One role's tensors, each with its version's position, stacked as in `role_stacks`; None where no two fit."""
     if len(holders) < 2:
         return None
-    samples = Counter((tensor.rows.tobytes(), tensor.columns.tobytes()) for _, tensor in holders)
-    commonest = max(samples.values())
+    keys = [(tensor.rows.tobytes(), tensor.columns.tobytes()) for _, tensor in holders]
+    (key, _), *_ = Counter(keys).most_common(1)
     rows, columns = next(
-        (tensor.rows, tensor.columns)
-        for _, tensor in holders
-        if samples[tensor.rows.tobytes(), tensor.columns.tobytes()] == commonest
+        (tensor.rows, tensor.columns) for (_, tensor), own in zip(holders, keys, strict=True) if own == key
     )
     enough = rows.size * columns.size / 2
-    kept = []
-    for position, tensor in holders:
-        fewer_rows, fewer_columns = _common(rows, tensor.rows), _common(columns, tensor.columns)
-        if fewer_rows.size * fewer_columns.size >= max(enough, 1):
-            rows, columns = fewer_rows, fewer_columns
-            kept.append((position, tensor))
+    kept, whole = [], True
+    for (position, tensor), own in zip(holders, keys, strict=True):
+        if not (whole and own == key):
+            fewer_rows, fewer_columns = _common(rows, tensor.rows), _common(columns, tensor.columns)
+            if fewer_rows.size * fewer_columns.size < max(enough, 1):
+                continue
+            rows, columns, whole = fewer_rows, fewer_columns, False
+        kept.append((position, tensor))
     if len(kept) < 2:
         return None
     if side is not None:

@@ -8,13 +8,13 @@ A far relative may fail the look as well: then it is aligned in vain and stays a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_schema.fingerprint import Fingerprint
-from lineage.alignment import RoleStack, role_stacks
+from graph_schema.fingerprint import Fingerprint, TensorFingerprint
+from lineage.alignment import RoleStack, role_stack
 from lineage.symmetry.couplings import symmetries_of
 
 SIDE = 32
@@ -37,16 +37,25 @@ def frames(fingerprints: Sequence[Fingerprint], correlation: NDArray[np.float64]
 
     Notes
     -----
-    One pass over the thinned blocks a frame: linear in the members where nothing was laundered.
+    One pass over the thinned blocks a frame: linear in the members where nothing was laundered. What is in no frame is
+    mostly found so in the first role.
     """
     roles = _coupled_roles(fingerprints)
+    held = [
+        {
+            tensor.role: tensor
+            for tensor in item.tensors
+            if tensor.role in roles and tensor.block.size and len(tensor.shape) >= 2
+        }
+        for item in fingerprints
+    ]
     left = list(range(len(fingerprints)))
     found = []
     while left:
         centre = left[int(np.argmax(np.round(correlation[np.ix_(left, left)].sum(axis=1), 9)))]
-        agree = _agreeing(fingerprints, centre, left, roles)
-        found.append([centre, *(member for member in left if agree[member] and member != centre)])
-        left = [member for member in left if not agree[member] and member != centre]
+        agree = _agreeing(held, centre, left, roles)
+        found.append([centre, *(member for member in left if member in agree and member != centre)])
+        left = [member for member in left if member not in agree]
     return found
 
 
@@ -68,27 +77,23 @@ def _coupled_roles(fingerprints: Sequence[Fingerprint]) -> dict[str, frozenset[i
 
 
 def _agreeing(
-    fingerprints: Sequence[Fingerprint], centre: int, left: Sequence[int], roles: dict[str, frozenset[int]]
-) -> dict[int, bool]:
-    agree = dict.fromkeys(left, True)
-    others = [member for member in left if member != centre]
-    if not others or not roles:
-        return agree
-    order = [centre, *others]
-    chosen = [_only(fingerprints[member], roles) for member in order]
-    for stack in role_stacks(chosen, side=SIDE):
-        if stack.members[0] != 0 or min(stack.blocks.shape[1:]) < 2:
+    held: Sequence[Mapping[str, TensorFingerprint]],
+    centre: int,
+    left: Sequence[int],
+    roles: Mapping[str, frozenset[int]],
+) -> set[int]:
+    """The members of `left` that agree with the centre; one that is strange in a role is not looked at in the next."""
+    agree = [centre, *(member for member in left if member != centre)]
+    for role in sorted(roles):
+        holders = [(member, held[member][role]) for member in agree if role in held[member]]
+        stack = role_stack(role, holders, side=SIDE) if role in held[centre] else None
+        if stack is None or stack.members[0] != centre or min(stack.blocks.shape[1:]) < 2:
             continue
-        strange = _strange(stack, roles[stack.role])
-        for place, flagged in zip(stack.members[1:].tolist(), strange.tolist(), strict=True):
-            if flagged:
-                agree[order[place]] = False
-    return agree
-
-
-def _only(fingerprint: Fingerprint, roles: dict[str, frozenset[int]]) -> Fingerprint:
-    kept = tuple(tensor for tensor in fingerprint.tensors if tensor.role in roles)
-    return Fingerprint(version=fingerprint.version, tensors=kept)
+        strange = set(stack.members[1:][_strange(stack, roles[role])].tolist())
+        agree = [member for member in agree if member not in strange]
+        if len(agree) < 2:
+            break
+    return set(agree)
 
 
 def _strange(stack: RoleStack, axes: frozenset[int]) -> NDArray[np.bool_]:
