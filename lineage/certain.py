@@ -82,9 +82,10 @@ def certain_edges(
         merges = find_merges(merging, FamilyVectors.of(merging), near, copies, loose)
     else:
         merges = find_merges(fingerprints, vectors, near, copies, loose)
-    # Of collinear versions each explains the others: a mean comes before what needs a negative weight, and what leaves
-    # least before the rest; later ones that would close a cycle fall away.
-    for child, merge in sorted(merges.items(), key=lambda item: (_negative(item[1]), item[1].residual, item[0])):
+    # Of collinear versions each explains the others: a mean comes before what needs a negative weight, what has one
+    # formula for all values before what has several, and what leaves least before the rest; later ones that would close
+    # a cycle fall away.
+    for child, merge in sorted(merges.items(), key=lambda item: (*_needs(item[1]), item[1].residual, item[0])):
         heaviest = next(
             member for member, role in zip(merge.members, merge.roles, strict=True) if role == "constituent"
         )
@@ -127,8 +128,10 @@ def _rearranged(fingerprints: Sequence[Fingerprint], taken: set[int]) -> list[Ce
     return found
 
 
-def _negative(merge: Merge) -> bool:
-    return any(weight is not None and weight < 0 for weight in merge.weights)
+def _needs(merge: Merge) -> tuple[bool, bool]:
+    """Whether a merge needs a negative weight, and whether no weights at all describe it."""
+    weights = [weight for weight in merge.weights if weight is not None]
+    return any(weight < 0 for weight in weights), not weights
 
 
 def _without_cycles(size: int, edges: Sequence[CertainEdge]) -> list[CertainEdge]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.errors import ModelLakeError
 from graph_schema.fingerprint import Fingerprint
-from lineage.family_vectors import MANTISSA
 from lineage.symmetry.aligning import Alignment, Network, aligned, mapped_matrices
 from lineage.symmetry.balancing import balancing, unrest
 from lineage.symmetry.mapped import Ledger, network_of, symmetries_rotate
-from lineage.symmetry.matching import UnitMap
+from lineage.symmetry.member import Member
 from lineage.symmetry.rotation import Turn, embedding_likeness, turn_between
 from lineage.symmetry.screening import frames
 from lineage.symmetry.settling import settled
@@ -34,9 +33,6 @@ FOLDED = 1.0
 
 PRUNED = 0.01
 """Share of zeros that a version may have more than another before it counts as pruned."""
-
-ROUNDED = 0.2
-"""Root mean square of a rounding error, relative to the value, in units of the last bit of the mantissa."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,58 +164,6 @@ def turned_kin(fingerprints: Sequence[Fingerprint], groups: Sequence[Sequence[in
     return found
 
 
-@dataclass(slots=True)
-class _Member:
-    fingerprint: Fingerprint
-    network: Network
-    moved: set[str] = field(default_factory=set)
-    rescaled: set[str] = field(default_factory=set)
-
-    @property
-    def zeros(self) -> int:
-        """Number of values that are zero."""
-        return sum(tensor.zeros for tensor in self.fingerprint.tensors)
-
-    @property
-    def precision(self) -> float:
-        """Relative error of storing a value, root mean square, in the coarsest of its floating-point matrices."""
-        bits = [MANTISSA[tensor.dtype] for tensor in self.fingerprint.tensors if tensor.dtype in MANTISSA]
-        return float(ROUNDED * 2.0 ** -min(bits, default=23))
-
-    @property
-    def stored(self) -> bool:
-        """Whether some of its tensors are read from files."""
-        return isinstance(self.network.matrices, StoredMatrices)
-
-    def turned(self, turn: Turn, reference: Network) -> None:
-        before = self.network.matrices
-        self.network = turn.apply(reference, self.network)
-        changed = {role for role, matrix in self.network.matrices.items() if matrix is not before[role]}
-        self.moved |= changed
-        self.rescaled |= changed
-
-    def mapped(self, maps: Sequence[UnitMap], lengths: Mapping[str, tuple[int, ...]]) -> None:
-        matrices, shapes = self.network.matrices, self.network.shapes
-        fitting = Alignment(maps=tuple(maps), log10_p=0.0, residual=0.0).fitting(shapes, lengths)
-        after = matrices.after(fitting) if isinstance(matrices, StoredMatrices) else mapped_matrices(matrices, fitting)
-        self.network = replace(self.network, matrices=after)
-        for item in fitting:
-            self.moved.update(item.roles)
-            if item.scale is not None:
-                self.rescaled.update(slot.role for slot in item.coupling.slots if slot.power)
-
-    def finished(self, ledger: Ledger) -> Fingerprint:
-        tensors = tuple(
-            ledger.entered(tensor, self.network.matrices[tensor.role], rescaled=tensor.role in self.rescaled)
-            if tensor.role in self.moved and tensor.block.size
-            else tensor
-            for tensor in self.fingerprint.tensors
-        )
-        found = replace(self.fingerprint, tensors=tensors) if self.moved else self.fingerprint
-        ledger.add(found)
-        return found
-
-
 class _Family:
     """Members on their way into the common frame."""
 
@@ -231,7 +175,7 @@ class _Family:
         correlation: NDArray[np.float64],
         weights: WeightSource | None,
     ) -> None:
-        self._members = [_Member(item, network_of(item, weights)) for item in fingerprints]
+        self._members = [Member(item, network_of(item, weights)) for item in fingerprints]
         self._correlation = correlation
         self._inside = list(groups[first])
         self._order = list(groups[first])
@@ -244,7 +188,7 @@ class _Family:
                 self.numbers[member] = place + 1
         self.laundered: dict[str, Laundering] = {}
         self.estimated: set[int] = set()
-        self._merging: dict[int, _Member] = {}
+        self._merging: dict[int, Member] = {}
 
     @property
     def settled(self) -> bool:
@@ -295,9 +239,8 @@ class _Family:
         """The anchor and the alignment of a frame's centre with it; None where they are no kin in any frame."""
         version = self._members[centre].network
         correlation, whole = self._correlation[centre], self._whole(centre)
-        for anchor in sorted(self._inside, key=lambda item: (item not in whole, -round(correlation[item], 9)))[
-            :ANCHORS
-        ]:
+        order = sorted(self._inside, key=lambda item: (item not in whole, -round(float(correlation[item]), 9)))
+        for anchor in order[:ANCHORS]:
             alignment = self._aligned(anchor, version)
             if alignment.log10_p > LOG10_P:
                 continue
@@ -384,14 +327,7 @@ class _Family:
         for number, item in sorted(found.known.items()):
             known = self._members[self._inside[number]]
             known.mapped(item, known.network.shapes)
-        self._merging = {
-            member: replace(
-                self._members[member],
-                moved=set(self._members[member].moved),
-                rescaled=set(self._members[member].rescaled),
-            )
-            for member in self._inside
-        }
+        self._merging = {member: self._members[member].copy() for member in self._inside}
         for number, item in sorted(found.merging.items()):
             merging = self._merging[self._inside[number]]
             merging.mapped(item, merging.network.shapes)
