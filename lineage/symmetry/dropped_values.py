@@ -80,7 +80,7 @@ def _join(groups: ScaleGroups, merged: int, base: int, other: int) -> bool:
     waiting = {
         key: coupling
         for key, coupling in shared.items()
-        if groups.apart(key, merged, other).any() and not groups.apart(key, merged, base).any()
+        if groups.apart(key, merged, other).any() and groups.apart(key, merged, base).mean() < 1 - LEAST_TOLD
     }
     if not waiting:
         return False
@@ -97,6 +97,7 @@ def _join(groups: ScaleGroups, merged: int, base: int, other: int) -> bool:
             m, b, a = (groups.matrices[item] for item in (merged, base, other))
             slices = _slices((m, b, a), key[0], coupling.candidates[-1])
             scale, units = commonest(np.hstack([_ratios(item, rest) for item in slices]))
+            units &= ~groups.apart(key, merged, base)
             if units.mean() > LEAST_TOLD:
                 joined |= groups.join(key, merged, other, scale, units)
                 told = True

@@ -23,6 +23,9 @@ LARGEST_STEP = 0.5
 NO_BETTER = 0.7
 """Gauss-Newton converges fast or not at all: what leaves more of its residual than this, twice, is no mixture."""
 
+FINISHED = 1e-5
+"""Residual at which the search stops: collinear versions are told apart by what is more exact."""
+
 SMALL = 1e-3
 """Share of the usual size of a direction below which it is left alone: the scales of a part that hardly takes part."""
 
@@ -75,7 +78,6 @@ def mixture_scales(
     weights: Array,
     *,
     by_tensor: bool = False,
-    enough: float,
     roundoff: Sequence[float] = (),
 ) -> Mixture:
     """Fit scales and weights together.
@@ -89,8 +91,6 @@ def mixture_scales(
         Where to start; they sum to 1.
     by_tensor : bool
         Whether each tensor has coefficients of its own, as in a spherical merge.
-    enough : float
-        Residual at which the search may stop.
     roundoff : sequence of float
         Relative error of storing a value, root mean square, of the mixture and of each part.
 
@@ -110,7 +110,7 @@ def mixture_scales(
             best = (now, point)
         slow = slow + 1 if now > NO_BETTER * left else 0
         left = now
-        if slow >= 2 or not np.isfinite(now) or now <= 0.1 * enough * system.nearest(point):
+        if slow >= 2 or not np.isfinite(now) or now <= FINISHED * system.nearest(point):
             break
     return system.told(best[1], roundoff)
 

@@ -84,13 +84,19 @@ class _Candidate:
 
 
 def thinned(networks: Sequence[Mapping[str, Array]]) -> Array:
-    """Some values of every member, (members, values), each tensor in units of what lies between members; NaN where one
-    has no such tensor.
+    """Some values of every member's matrices, each of these in units of what lies between members.
+
+    Returns
+    -------
+    (members, values) array
+        NaN where a member has no such tensor.
     """
     roles: dict[tuple[str, tuple[int, ...]], list[int]] = {}
     for member, matrices in enumerate(networks):
         for role, values in matrices.items():
-            roles.setdefault((role, values.shape), []).append(member)
+            # A norm's scale is one value, which a scale that is off takes farther away than training does.
+            if min(values.shape) > 1:
+                roles.setdefault((role, values.shape), []).append(member)
     kept = {key: members for key, members in sorted(roles.items()) if len(members) > 1}
     each = max(64, SAMPLE // max(1, len(kept)))
     parts = []
@@ -180,9 +186,9 @@ def _exact(
     if not tensors or not scales:
         return None
     roundoff = [precisions[member] for member in members]
-    found = mixture_scales(tensors, scales, weights, enough=EXACT, roundoff=roundoff)
+    found = mixture_scales(tensors, scales, weights, roundoff=roundoff)
     if not _is_exact(found) and found.residual < SPHERICAL and len(members) == 3:
-        found = mixture_scales(tensors, scales, found.weights, by_tensor=True, enough=EXACT, roundoff=roundoff)
+        found = mixture_scales(tensors, scales, found.weights, by_tensor=True, roundoff=roundoff)
     return (found, numbers) if _is_exact(found) else None
 
 
