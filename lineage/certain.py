@@ -100,8 +100,10 @@ def _copies(
     found = []
     for child, fingerprint in enumerate(fingerprints):
         # Rounding errors or zeros are all that lies between a copy and its source, so that no relative is nearer.
-        for parent in near[child][:NEAREST]:
-            if not signs[child].any and fingerprints[parent].parameters >= fingerprint.parameters:
+        # Of equally near ones, what has as many parameters is the source, and not what was grown from it.
+        size = fingerprint.parameters
+        for parent in sorted(near[child][:NEAREST], key=lambda other: fingerprints[other].parameters != size):
+            if not signs[child].any and fingerprints[parent].parameters >= size:
                 continue
             answer = directed_transformation(fingerprints[parent], fingerprint, signs[child])
             if answer is not None:

@@ -24,6 +24,9 @@ MEDIAN = 1.2533
 LEADING = 4
 """Directions of a change that are looked at one by one."""
 
+PRIOR = 4.0
+"""How many matrices the error to expect from these directions is worth beside the error seen among the matrices."""
+
 Matrix = NDArray[np.float64]
 
 
@@ -78,9 +81,14 @@ def growth(pairs: Sequence[TensorPair]) -> Reading | None:
     if not ratios:
         return None
     middle = float(np.median(ratios))
-    spread = 1.4826 * float(np.median(np.abs(np.array(ratios) - middle))) * np.sqrt(len(ratios))
-    chance = float(np.sqrt(np.sum(chances)))
-    return Reading(value=middle, error=max(LEAST_ERROR, MEDIAN * max(spread, chance) / len(ratios)))
+    spread = 1.4826 * float(np.median(np.abs(np.array(ratios) - middle)))
+    variance = _pooled(spread**2, float(np.mean(chances)), len(ratios))
+    return Reading(value=middle, error=max(LEAST_ERROR, MEDIAN * float(np.sqrt(variance / len(ratios)))))
+
+
+def _pooled(seen: float, expected: float, matrices: int) -> float:
+    """A variance seen among some matrices, the one to expect by chance counting as `PRIOR` more of them."""
+    return (matrices * seen + PRIOR * expected) / (matrices + PRIOR)
 
 
 def _chance(pair: TensorPair, delta: Matrix) -> float:
@@ -138,7 +146,8 @@ def row_growth(pairs: Sequence[TensorPair]) -> Reading | None:
 
 
 def _row_slope(pairs: Sequence[TensorPair], leading: Sequence[tuple[Matrix, Matrix]]) -> Reading | None:
-    moves, grows, chances = [], [], []
+    moves, grows = [], []
+    chance = 0.0
     for pair, (left, right) in zip(pairs, leading, strict=True):
         before = np.sum(pair.first**2, axis=1)
         delta = pair.delta
@@ -153,7 +162,7 @@ def _row_slope(pairs: Sequence[TensorPair], leading: Sequence[tuple[Matrix, Matr
         grows.append(grow)
         sizes = np.sum(left * (delta @ right), axis=0)
         shared = 2 * sizes * (left * (pair.first @ right))[alive] / before[alive, None]
-        chances.append(np.square(move @ shared).sum())
+        chance += float(np.square(move @ shared).sum())
     if sum(len(item) for item in moves) < LEAST_ROWS:
         return None
     move, grow = np.concatenate(moves), np.concatenate(grows)
@@ -161,8 +170,11 @@ def _row_slope(pairs: Sequence[TensorPair], leading: Sequence[tuple[Matrix, Matr
     if energy <= 0:
         return None
     slope = float(move @ grow) / energy
-    error = float(np.sqrt(max(np.sum((move * (grow - slope * move)) ** 2), np.sum(chances)))) / energy
-    return Reading(value=slope, error=error)
+    left_over = move * (grow - slope * move)
+    starts = np.cumsum([0, *(len(item) for item in moves[:-1])])
+    seen = float(np.sum(np.add.reduceat(left_over, starts) ** 2))
+    variance = max(float(np.sum(left_over**2)), _pooled(seen, chance, len(moves)))
+    return Reading(value=slope, error=float(np.sqrt(variance)) / energy)
 
 
 def decay_clock(pairs: Sequence[TensorPair]) -> tuple[float, int] | None:

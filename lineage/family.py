@@ -125,7 +125,9 @@ def family_tree(
     spanning = below_copies(neighbour_tree(fingerprints, links, certain, calibration.link_sharpness), certain, vectors)
     tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, calibration)
     edges, rooting, cues = tree.edges, tree.rooting, tree.cues
-    neighbours = _neighbour_odds(fingerprints, links, edges, certain, calibration)
+    refuted = set(spanning) - set(edges)
+    possible = {pair: link for pair, link in links.items() if pair not in refuted}
+    neighbours = _neighbour_odds(fingerprints, possible, edges, certain, calibration)
     rooted = _tree_edges(size, edges, rooting, certain, links, cues, neighbours, calibration)
     return FamilyTree(
         root=rooting.root,
