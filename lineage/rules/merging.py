@@ -82,7 +82,8 @@ def affine_fit(
     Notes
     -----
     Least squares over all candidates first; then the candidate that contributes least is taken away as long as the
-    residual stays below the bound. Time O(k d + k^4), on the Gram matrix alone after the first product.
+    residual stays below the bound; but two that explain the child as well come first. Time O(k d + k^4), on the Gram
+    matrix alone after the first product.
 
     Examples
     --------
@@ -117,6 +118,12 @@ def affine_fit(
         if len(kept) <= MOST_CONSTITUENTS and fewer_residual > max(allowed, residual * (1 + ROUNDING_SPREAD / 2)):
             break
         kept, weights, residual = fewer, fewer_weights, fewer_residual
+    if len(kept) > 2:
+        # Where a constituent went into another merge as well, taking away one by one may keep that merge in its place.
+        pair = _nearest_pair(gram)
+        two_weights, two_residual = _solve(gram, pair)
+        if two_residual <= max(np.sqrt((1e-5 * nearest) ** 2 + (1 + ROUNDING_SPREAD) * rounding), residual):
+            kept, weights, residual = pair, two_weights, two_residual
     if len(kept) > MOST_CONSTITUENTS or min(abs(weight) for weight in weights) < LEAST_WEIGHT:
         return None
     if convex and min(weights) < 0:
@@ -127,6 +134,17 @@ def affine_fit(
         weights=tuple(float(weights[place]) for place in order),
         residual=float(np.sqrt(max(residual**2 - rounding, 0.0))) / nearest,
     )
+
+
+def _nearest_pair(gram: Vectors) -> list[int]:
+    """The two candidates whose line passes nearest to the child, which is the origin of the Gram matrix."""
+    squares = gram.diagonal()
+    apart = squares[:, None] + squares[None, :] - 2 * gram
+    share = np.divide(squares[None, :] - gram, apart, out=np.zeros_like(gram), where=apart > 0)
+    left = squares[None, :] - share * (squares[None, :] - gram)
+    np.fill_diagonal(left, np.inf)
+    one, two = np.unravel_index(int(np.argmin(left)), left.shape)
+    return sorted((int(one), int(two)))
 
 
 def _solve(gram: Vectors, members: Sequence[int]) -> tuple[list[float], float]:

@@ -50,6 +50,16 @@ def test_a_copy_that_differs_by_rounding_alone_is_no_mean(seed: int) -> None:
     assert affine_fit(child, others, rounding=rounding(child)) is None
 
 
+@given(seed=st.integers(0, 300))
+def test_a_mean_whose_constituent_went_into_another_merge_has_two_constituents(seed: int) -> None:
+    one, two, _, _, base = relatives(seed)
+    mean = 0.497 * one + 0.503 * two
+    other = base + 0.41 * (two - base) + 0.837 * (mean - base)
+    fit = affine_fit(mean, np.stack([one, other, base, two]), convex=False)
+    assert fit is not None
+    assert dict(zip(fit.members, fit.weights, strict=True)) == pytest.approx({0: 0.497, 3: 0.503}, abs=1e-6)
+
+
 def segments(parts: int) -> list[slice]:
     return [slice(SIZE * part // parts, SIZE * (part + 1) // parts) for part in range(parts)]
 
