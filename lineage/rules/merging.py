@@ -82,8 +82,8 @@ def affine_fit(
     Notes
     -----
     Least squares over all candidates first; then the candidate that contributes least is taken away as long as the
-    residual stays below the bound; but two that explain the child as well come first. Time O(k d + k^4), on the Gram
-    matrix alone after the first product.
+    residual stays below the bound; but a mean of two that explains the child as well comes first. Time O(k d + k^4), on
+    the Gram matrix alone after the first product.
 
     Examples
     --------
@@ -122,7 +122,9 @@ def affine_fit(
         # Where a constituent went into another merge as well, taking away one by one may keep that merge in its place.
         pair = _nearest_pair(gram)
         two_weights, two_residual = _solve(gram, pair)
-        if two_residual <= max(np.sqrt((1e-5 * nearest) ** 2 + (1 + ROUNDING_SPREAD) * rounding), residual):
+        if min(two_weights) > 0 and two_residual <= max(
+            np.sqrt((1e-5 * nearest) ** 2 + (1 + ROUNDING_SPREAD) * rounding), residual
+        ):
             kept, weights, residual = pair, two_weights, two_residual
     if len(kept) > MOST_CONSTITUENTS or min(abs(weight) for weight in weights) < LEAST_WEIGHT:
         return None
@@ -137,12 +139,12 @@ def affine_fit(
 
 
 def _nearest_pair(gram: Vectors) -> list[int]:
-    """The two candidates whose line passes nearest to the child, which is the origin of the Gram matrix."""
+    """The two candidates between which the line passes nearest to the child, the origin of the Gram matrix."""
     squares = gram.diagonal()
     apart = squares[:, None] + squares[None, :] - 2 * gram
     share = np.divide(squares[None, :] - gram, apart, out=np.zeros_like(gram), where=apart > 0)
     left = squares[None, :] - share * (squares[None, :] - gram)
-    np.fill_diagonal(left, np.inf)
+    left = np.where((share > 0) & (share < 1) & ~np.eye(len(gram), dtype=bool), left, np.inf)
     one, two = np.unravel_index(int(np.argmin(left)), left.shape)
     return sorted((int(one), int(two)))
 
