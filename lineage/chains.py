@@ -80,8 +80,9 @@ def straightened(
     -----
     From the root downwards, so that what moved up is looked at again. Time O(n).
     """
-    parents = orient(edges, root)
-    for child, parent in list(parents.items()):
+    before = orient(edges, root)
+    parents = dict(before)
+    for child, parent in before.items():
         while parent in parents:
             above = parents[parent]
             pairs = [(min(pair), max(pair)) for pair in ((child, parent), (parent, above))]
@@ -91,10 +92,8 @@ def straightened(
             if links[min(child, above), max(child, above)].tail > MOST_FARTHER * links[pairs[0]].tail:
                 break
             parents[child] = parent = above
-    moved = {(min(pair), max(pair)): (min(new), max(new)) for pair, new in _changes(edges, root, parents)}
+    moved = {
+        (min(child, old), max(child, old)): (min(child, parents[child]), max(child, parents[child]))
+        for child, old in before.items()
+    }
     return [moved.get(pair, pair) for pair in edges]
-
-
-def _changes(edges: Sequence[Pair], root: int, parents: Mapping[int, int]) -> list[tuple[Pair, Pair]]:
-    before = orient(edges, root)
-    return [((child, before[child]), (child, parent)) for child, parent in parents.items() if before[child] != parent]

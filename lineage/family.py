@@ -1,9 +1,9 @@
 """One family: from the fingerprints of related versions to a tree of derivations with confidences.
 
 Rules first: what was cast, quantised or pruned shows it, with its source; a merge lies inside the hull of its
-constituents. Those edges are certain and stand. The rest of the tree follows from tail distances alone; then its root,
-and with it every direction, from all cues together. Topology and root are two problems: scores of direction in the
-choice of neighbours would bias it toward old versions.
+constituents. Those edges are certain and stand. The rest of the tree follows from tail distances; then its root, and
+with it every direction, from all cues together (`lineage.rooting`). Topology and root are two problems: scores of
+direction in the choice of neighbours would bias it toward old versions.
 """
 
 from __future__ import annotations

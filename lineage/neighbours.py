@@ -31,10 +31,9 @@ def neighbour_tree(
     """The edges of the tree, each with its smaller end first.
 
     A mean lies nearer to the common ancestor of its constituents than they do themselves, so that a spanning tree would
-    run through every merge. So the tree of all others is found first; then each merge hangs from its heaviest
-    constituent, and what is nearer to a merge than to its neighbour moves below it, unless it stands between the
-    constituents or is smaller in norm (an ancestor, not a descendant). Where versions tell how long they were trained,
-    no link runs against that clock if there is another as good.
+    run through every merge. So merges and what was trained from them (`lineage.merge_descendants`) are set aside, the
+    tree of all others is found, and each merge hangs from its heaviest constituent. Where versions tell how long they
+    were trained, no link runs against that clock if there is another as good.
 
     Parameters
     ----------
