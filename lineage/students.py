@@ -1,10 +1,12 @@
 """Students trained from random weights: no weight of the teacher is in them, but the geometry of its outputs is.
 
 Logits are the output map times a hidden state, so that the products of the map's rows with each other say which outputs
-rise and fall together. A student learns to give its teacher's outputs, and its map comes to have the same products,
-whatever its width: they are compared by centred kernel alignment (Kornblith et al. 2019, "Similarity of neural network
-representations revisited", arXiv 1905.00414). That outputs give a network away is known from attacks on models behind
-an interface (Carlini et al. 2024, arXiv 2403.06634; Finlayson et al. 2024, arXiv 2403.09539).
+rise and fall together. A student learns to give its teacher's outputs, and its map comes to have the same likenesses,
+whatever its width: as in representational similarity analysis (Kriegeskorte et al. 2008), those of one map are
+correlated with those of the other. An output's own row is left out of its profile, since noise is like itself and
+nothing else, and every output counts alike, where kernel alignment would hear the frequent ones alone. That outputs
+give a network away is known from attacks on models behind an interface (Carlini et al. 2024, arXiv 2403.06634;
+Finlayson et al. 2024, arXiv 2403.09539).
 
 Training on the same data leaves much the same geometry, without any teacher: this names who the teacher was most
 probably, if there was one, and never shows that there was.
@@ -29,6 +31,8 @@ OUTPUT_MAPS = ("head.weight", "score.weight", "classifier.weight", "embed.token.
 
 LARGER = 1.1
 """A teacher has at least so many times the parameters of its student."""
+
+ROUNDING = 1e-12
 
 LEAST_OUTPUTS = 8
 MOST_OUTPUTS = 128
@@ -91,17 +95,18 @@ def student_conclusions(groups: Sequence[Sequence[Fingerprint]], found: Sequence
 
 
 def agreement(one: Fingerprint, two: Fingerprint) -> float | None:
-    """Centred kernel alignment of two output maps, over the outputs that both fingerprints hold.
+    """How far two output maps agree on which outputs are like which, over the outputs that both fingerprints hold.
 
     Returns
     -------
     float in [-1, 1] or None
-        1 for the same geometry, whatever the widths and however the hidden units are turned; None where fewer than
+        Mean over the outputs of the correlation between their cosines to all others in the one map and in the other: 1
+        for the same geometry, whatever the widths and however the hidden units are turned. None where fewer than
         `LEAST_OUTPUTS` outputs are shared, or nothing is there to compare.
 
     Notes
     -----
-    Of wide maps a sample of the hidden units is held, on which the products are estimates.
+    Of wide maps a sample of the hidden units is held, on which the cosines are estimates. Time O(k^2 width).
     """
     mine, theirs = _output_map(one), _output_map(two)
     if mine is None or theirs is None:
@@ -109,19 +114,29 @@ def agreement(one: Fingerprint, two: Fingerprint) -> float | None:
     shared, first, second = np.intersect1d(mine.rows, theirs.rows, assume_unique=True, return_indices=True)
     if shared.size < LEAST_OUTPUTS:
         return None
-    products = [_products(item.block[kept[:MOST_OUTPUTS]]) for item, kept in ((mine, first), (theirs, second))]
-    if products[0] is None or products[1] is None:
-        return None
-    return float(np.vdot(products[0], products[1]))
+    profiles = [_profiles(item.block[kept[:MOST_OUTPUTS]]) for item, kept in ((mine, first), (theirs, second))]
+    products = np.einsum("rc,rc->r", profiles[0], profiles[1])
+    told = profiles[0].any(axis=1) & profiles[1].any(axis=1)
+    return float(products[told].mean()) if told.any() else None
 
 
-def _products(rows: NDArray[np.floating]) -> NDArray[np.float64] | None:
+def _profiles(rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """For each output its cosines to all others, centred and of unit length; zero where they are all equal."""
     # What is added to all logits alike changes no output.
     values = np.nan_to_num(rows.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     values -= values.mean(axis=0)
-    gram = values @ values.T
-    length = float(np.linalg.norm(gram))
-    return gram / length if length > 0 else None
+    values = _scaled(values)
+    cosines = values @ values.T
+    count = len(cosines)
+    others = cosines[~np.eye(count, dtype=bool)].reshape(count, count - 1)
+    others -= others.mean(axis=1, keepdims=True)
+    return _scaled(others)
+
+
+def _scaled(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    scaled: NDArray[np.float64] = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > ROUNDING)
+    return scaled
 
 
 def _output_map(fingerprint: Fingerprint) -> TensorFingerprint | None:
@@ -154,8 +169,8 @@ def _taught(
         observations=(
             Observation(
                 kind="output_geometry",
-                statement=f"the products of its output map's rows agree with this version's by {best:.3f}, and with "
-                f"those of the nearest other family by {max(others):.3f}; training on the same data leaves this trace "
+                statement=f"which of its outputs are like which agrees with this version by {best:.3f}, and with the "
+                f"nearest other family by {max(others):.3f}; training on the same data leaves this trace "
                 "as well",
                 value=best,
                 log_odds=float(np.log(NAMED / (1 - NAMED))),
