@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from graph_schema.fingerprint import Fingerprint
@@ -19,6 +19,9 @@ LOSSY = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM)
 
 NEAREST = 8
 """How many relatives are tried as the source of a copy."""
+
+LEAST_SIZE = 16
+"""Values from which on a tensor is looked up by its content: all biases are zero at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +103,15 @@ def _copies(
     found = []
     for child, fingerprint in enumerate(fingerprints):
         # Rounding errors or zeros are all that lies between a copy and its source, so that no relative is nearer.
-        # Of equally near ones, what has as many parameters is the source, and not what was grown from it.
+        # Of nearly as near ones, what has as many parameters is the source, and not what was grown from it; and what
+        # has the tensors that were left as they are, and not another copy of the source.
         size = fingerprint.parameters
-        for parent in sorted(near[child][:NEAREST], key=lambda other: fingerprints[other].parameters != size):
+        left = {tensor.content for tensor in fingerprint.tensors if tensor.size >= LEAST_SIZE}
+        strangeness = {
+            other: (fingerprints[other].parameters != size, -_held(fingerprints[other], left))
+            for other in near[child][:NEAREST]
+        }
+        for parent in sorted(strangeness, key=strangeness.__getitem__):
             if not signs[child].any and fingerprints[parent].parameters >= size:
                 continue
             answer = directed_transformation(fingerprints[parent], fingerprint, signs[child])
@@ -110,6 +119,11 @@ def _copies(
                 found.append(CertainEdge(parent=parent, child=child, transformation=answer))
                 break
     return found
+
+
+def _held(fingerprint: Fingerprint, contents: Collection[str]) -> int:
+    """Number of its tensors that are among some contents."""
+    return sum(tensor.content in contents for tensor in fingerprint.tensors)
 
 
 def _rearranged(fingerprints: Sequence[Fingerprint], taken: set[int]) -> list[CertainEdge]:

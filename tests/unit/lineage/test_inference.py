@@ -97,6 +97,19 @@ def test_a_lossy_copy_is_found_with_its_source(
     assert only(found, copy) == (relation, {tree["a"].version: None})
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_of_two_copies_neither_is_the_others_source(taken: Take, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    source = {
+        name: values if values.ndim > 1 else (1 + 0.1 * generator.standard_normal(values.shape)).astype(np.float32)
+        for name, values in network(seed).items()
+    }
+    whole = taken(source)
+    copies = [taken({name: operation(values) for name, values in source.items()}) for operation in (half, int8)]
+    found = infer([whole, *copies])
+    assert [only(found, copy) for copy in copies] == [(Relation.QUANTIZED_FROM, {whole.version: None})] * 2
+
+
 def test_a_low_rank_change_is_a_merged_adapter(taken: Take, tree: dict[str, Fingerprint], root: dict) -> None:
     generator = np.random.default_rng(9)
     adapted = dict(root)
