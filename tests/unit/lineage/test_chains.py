@@ -91,6 +91,15 @@ def test_the_descendants_of_a_mean_are_told_from_the_ancestor_of_its_parts() -> 
     assert merge_descendants({3: edge}, links, {4}) == {3: [(3, 5)]}
 
 
+def test_what_is_much_nearer_to_a_merge_than_to_its_parts_was_made_from_it() -> None:
+    # A short step may shrink a merge towards its parts, as decay of weights does.
+    links = between({(0, 1): 2.0, (0, 2): 1.0, (1, 2): 1.0, (2, 3): 0.01, (0, 3): 0.95, (1, 3): 0.95, (2, 4): 0.9})
+    links |= between({(0, 4): 1.2, (1, 4): 1.2, (3, 4): 0.9})
+    merge = Merge(members=(0, 1), weights=(0.5, 0.5), roles=("constituent",) * 2, method="", residual=0, statement="")
+    edge = CertainEdge(parent=0, child=2, merge=merge)
+    assert merge_descendants({2: edge}, links, ()) == {2: [(2, 3)]}
+
+
 def test_a_child_of_a_merge_is_no_parent_of_what_was_merged(taken: Take) -> None:
     root = network(0)
     one, two = trained(root, 1), trained(root, 2)
