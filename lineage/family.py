@@ -19,6 +19,7 @@ from lineage.batch_clock import COUNTED, trained_apart
 from lineage.calibration import Calibration
 from lineage.certain import CertainEdge, certain_edges
 from lineage.cues import EdgeCues
+from lineage.edited_ends import at_the_right_ends
 from lineage.family_vectors import FamilyVectors
 from lineage.hidden_parents import HiddenParent, balanced, hidden_parents
 from lineage.measured_roles import measured_roles
@@ -122,7 +123,8 @@ def family_tree(
     copies = {edge.child for edge in certain if edge.directed and edge.lossy}
     weighed, _ = weighed_links(fingerprints, roles, near, aside=copies)
     links = {(link.one, link.two): link for link in weighed}
-    spanning = below_copies(neighbour_tree(fingerprints, links, certain, calibration.link_sharpness), certain, vectors)
+    nearest = neighbour_tree(fingerprints, links, certain, calibration.link_sharpness)
+    spanning = at_the_right_ends(below_copies(nearest, certain, vectors), links, vectors.values)
     tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, calibration)
     edges, rooting, cues = tree.edges, tree.rooting, tree.cues
     refuted = set(spanning) - set(edges)
