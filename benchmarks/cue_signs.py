@@ -12,16 +12,16 @@ from benchmarks.lakes.truth import Truth, truth_path
 from benchmarks.lineage_accuracy import lake_fingerprints
 from graph_schema.labels import Relation
 from lineage.alignment import TensorPair, tensor_pairs
-from lineage.direction import decay_clock, growth, row_growth
+from lineage.direction import changes, decay_clock, growth, row_growth
 
 
 def signs(pairs: Sequence[TensorPair]) -> dict[str, float]:
     """Every cue from parent to child, positive where it is right; 0 where it does not speak."""
-    clock = decay_clock(pairs)
+    clock, changed = decay_clock(pairs), changes(pairs)
     kurtosis = [pair.one.kurtosis - pair.two.kurtosis for pair in pairs if pair.matrix and not pair.equal]
     return {
-        "growth": grown.value if (grown := growth(pairs)) else 0.0,
-        "row growth": rows.value if (rows := row_growth(pairs)) else 0.0,
+        "growth": grown.value if (grown := growth(changed)) else 0.0,
+        "row growth": rows.value if (rows := row_growth(changed)) else 0.0,
         "decay clock": 0.0 if clock is None else clock[0],
         "falling kurtosis": float(np.mean(kurtosis)) if kurtosis else 0.0,
     }

@@ -13,7 +13,7 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import largest_samples, tensor_pairs
 from lineage.batch_clock import COUNTED, came_first
 from lineage.calibration import Calibration
-from lineage.direction import Reading, decay_clock, grid_lost, growth, row_growth
+from lineage.direction import Reading, changes, decay_clock, grid_lost, growth, row_growth
 from lineage.rules.expansion import layer_count, repeats_layers
 from lineage.rules.traits import Traits, traits
 
@@ -145,7 +145,8 @@ def edge_cues(
     read = {tensor.role for tensor in largest_samples(first, READ, side=READ_SIDE)}
     read |= {tensor.role for tensor in first.tensors if tensor.role.startswith("embed")}
     pairs = tuple(tensor_pairs(first, second, roles=read))
-    grown, rows, clock, grid = growth(pairs), row_growth(pairs), decay_clock(pairs), grid_lost(pairs)
+    changed = changes(pairs)
+    grown, rows, clock, grid = growth(changed), row_growth(changed), decay_clock(pairs), grid_lost(pairs)
     features = {
         "growth": 0.0 if grown is None else bounded_growth(grown),
         "row_growth": 0.0 if rows is None else float(np.clip(rows.shrunk(SPREAD), -ROWS_BOUND, ROWS_BOUND)),

@@ -58,7 +58,49 @@ class Reading:
         return Reading(value=-self.value, error=self.error)
 
 
-def growth(pairs: Sequence[TensorPair]) -> Reading | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What happened to one matrix.
+
+    Attributes
+    ----------
+    first, second : (rows, columns) array
+    delta : (rows, columns) array
+        Second minus first.
+    left : (rows, k) array
+    right : (columns, k) array
+        Leading singular vectors of `delta` (`leading_directions`).
+    """
+
+    first: Matrix
+    second: Matrix
+    delta: Matrix
+    left: Matrix
+    right: Matrix
+
+    @property
+    def sizes(self) -> Matrix:
+        """(k,) array: how far it goes along each of the leading directions."""
+        along: Matrix = np.sum(self.left * (self.delta @ self.right), axis=0)
+        return along
+
+    def swapped(self) -> Change:
+        """The same change the other way round."""
+        return Change(first=self.second, second=self.first, delta=-self.delta, left=self.left, right=self.right)
+
+
+def changes(pairs: Sequence[TensorPair]) -> tuple[Change, ...]:
+    """The matrices that changed, each with its change and the leading directions of that."""
+    found = []
+    for pair in pairs:
+        delta = pair.delta
+        if pair.matrix and np.sum(delta**2) > 0:
+            left, right = leading_directions(delta)
+            found.append(Change(first=pair.first, second=pair.second, delta=delta, left=left, right=right))
+    return tuple(found)
+
+
+def growth(changed: Sequence[Change]) -> Reading | None:
     """How much of the way from first to second went outward: growth of squared norms per squared distance.
 
     A step that is orthogonal to where it starts makes the squared norm grow by its own squared length: 1 forward, -1
@@ -72,12 +114,10 @@ def growth(pairs: Sequence[TensorPair]) -> Reading | None:
         have, if that is larger; None where no matrix changed.
     """
     ratios, chances = [], []
-    for pair in pairs:
-        delta = pair.delta
-        distance = float(np.sum(delta**2))
-        if pair.matrix and distance > 0:
-            ratios.append((float(np.sum(pair.second**2)) - float(np.sum(pair.first**2))) / distance)
-            chances.append(_chance(pair, delta) / distance**2)
+    for change in changed:
+        distance = float(np.sum(change.delta**2))
+        ratios.append((float(np.sum(change.second**2)) - float(np.sum(change.first**2))) / distance)
+        chances.append(_chance(change) / distance**2)
     if not ratios:
         return None
     middle = float(np.median(ratios))
@@ -91,17 +131,16 @@ def _pooled(seen: float, expected: float, matrices: int) -> float:
     return (matrices * seen + PRIOR * expected) / (matrices + PRIOR)
 
 
-def _chance(pair: TensorPair, delta: Matrix) -> float:
+def _chance(change: Change) -> float:
     """Variance of the growth of a squared norm, were the directions of the change drawn at random.
 
     Each of the few leading directions gives one product with the weights, as likely to be positive as negative; what is
     left of the change has many.
     """
-    left, right = leading_directions(delta)
-    middle = (pair.first + pair.second) / 2
-    sizes = np.sum(left * (delta @ right), axis=0)
-    parts = 2 * sizes * np.sum(left * (middle @ right), axis=0)
-    rest = max(float(np.sum(delta**2)) - float(np.sum(sizes**2)), 0.0)
+    middle = (change.first + change.second) / 2
+    sizes = change.sizes
+    parts = 2 * sizes * np.sum(change.left * (middle @ change.right), axis=0)
+    rest = max(float(np.sum(change.delta**2)) - float(np.sum(sizes**2)), 0.0)
     return float(np.sum(parts**2)) + 4 * rest * float(np.mean(middle**2))
 
 
@@ -121,7 +160,7 @@ def leading_directions(delta: Matrix) -> tuple[Matrix, Matrix]:
     return left @ turn, back.T
 
 
-def row_growth(pairs: Sequence[TensorPair]) -> Reading | None:
+def row_growth(changed: Sequence[Change]) -> Reading | None:
     """Whether the rows that moved more grew more: slope of growth against movement over the rows of a matrix.
 
     Decay of weights shrinks all rows of a matrix alike, which turns the sign of the whole matrix's growth but not of
@@ -136,32 +175,29 @@ def row_growth(pairs: Sequence[TensorPair]) -> Reading | None:
         1980), or with that of the few leading directions of a change, which rows share, if that is larger; None where
         fewer than eight rows moved.
     """
-    read = [pair for pair in pairs if pair.matrix and min(pair.first.shape) >= LEAST_SIDE and pair.delta.any()]
-    leading = [leading_directions(pair.delta) for pair in read]
-    forth, back = _row_slope(read, leading), _row_slope([pair.swapped() for pair in read], leading)
+    read = [change for change in changed if min(change.first.shape) >= LEAST_SIDE]
+    forth, back = _row_slope(read), _row_slope([change.swapped() for change in read])
     if forth is None or back is None:
         return None
     # Both are read from the same rows, so that their errors do not average out.
     return Reading(value=(forth.value - back.value) / 2, error=(forth.error + back.error) / 2)
 
 
-def _row_slope(pairs: Sequence[TensorPair], leading: Sequence[tuple[Matrix, Matrix]]) -> Reading | None:
+def _row_slope(changed: Sequence[Change]) -> Reading | None:
     moves, grows = [], []
     chance = 0.0
-    for pair, (left, right) in zip(pairs, leading, strict=True):
-        before = np.sum(pair.first**2, axis=1)
-        delta = pair.delta
-        step = np.sum(delta**2, axis=1)
+    for change in changed:
+        before = np.sum(change.first**2, axis=1)
+        step = np.sum(change.delta**2, axis=1)
         alive = (before > 0) & (step > 0)
         if alive.sum() < 2:
             continue
         move = step[alive] / before[alive]
-        grow = np.sum(pair.second**2, axis=1)[alive] / before[alive] - 1
+        grow = np.sum(change.second**2, axis=1)[alive] / before[alive] - 1
         move, grow = move - np.median(move), grow - np.median(grow)
         moves.append(move)
         grows.append(grow)
-        sizes = np.sum(left * (delta @ right), axis=0)
-        shared = 2 * sizes * (left * (pair.first @ right))[alive] / before[alive, None]
+        shared = 2 * change.sizes * (change.left * (change.first @ change.right))[alive] / before[alive, None]
         chance += float(np.square(move @ shared).sum())
     if sum(len(item) for item in moves) < LEAST_ROWS:
         return None

@@ -256,7 +256,8 @@ def _column(entry: Mapping[str, Any], body: memoryview) -> NDArray[Any]:
     shape = tuple(entry["shape"])
     if not 0 <= begin <= end <= len(body) or end - begin != prod(shape) * storage.itemsize:
         raise ValueError("a column reaches out of the file")
-    return np.frombuffer(body[begin:end], storage).reshape(shape)
+    # A view would keep the whole file in memory, beside the samples that were decoded from it.
+    return np.frombuffer(bytes(body[begin:end]), storage).reshape(shape)
 
 
 def _index_arrays(ends: NDArray[np.int64], values: NDArray[np.int64], check: Any) -> list[NDArray[np.int64]]:

@@ -21,7 +21,7 @@ WIDE = frozenset({"F64", "I64", "U64", "I32", "U32"})
 
 
 def decode(dtype: str, stored: NDArray[np.generic]) -> Decoded:
-    """Values of an array of stored bits, as float32, or float64 for the dtypes in `WIDE`."""
+    """Values of an array of stored bits: float64 for the dtypes in `WIDE`, else float32, which is taken as it is."""
     if dtype in WIDE:
         return stored.astype(np.float64)
     if dtype == "BF16":
@@ -29,7 +29,7 @@ def decode(dtype: str, stored: NDArray[np.generic]) -> Decoded:
     if dtype in ("F8_E4M3", "F8_E5M2"):
         return small_float_table(dtype)[stored.astype(np.uint8)]
     with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
-        return stored.astype(np.float32)
+        return stored.astype(np.float32, copy=False)
 
 
 def encode(dtype: str, values: Decoded) -> NDArray[np.generic]:

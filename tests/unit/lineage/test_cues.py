@@ -13,7 +13,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.identity import IMPLIED_PREFIX
 from lineage.alignment import tensor_pairs
 from lineage.cues import bounded_growth
-from lineage.direction import Reading, growth, leading_directions, row_growth
+from lineage.direction import Reading, changes, growth, leading_directions, row_growth
 from lineage.hidden_parents import hidden_parents
 from lineage.inference import infer
 from lineage.measured_roles import measured_roles
@@ -38,10 +38,10 @@ def test_rows_that_moved_more_grew_more_whatever_the_decay(
 ) -> None:
     child = {name: (1 - decay) * values for name, values in trained(root, 1).items()}
     pairs = tuple(tensor_pairs(taken(root), taken(child)))
-    rows = row_growth(pairs)
+    rows = row_growth(changes(pairs))
     assert rows is not None
     assert rows.value - 2 * rows.error > 0
-    back = row_growth([pair.swapped() for pair in pairs])
+    back = row_growth(changes([pair.swapped() for pair in pairs]))
     assert back is not None
     assert back.value == pytest.approx(-rows.value)
 
@@ -54,7 +54,7 @@ def test_a_change_in_one_direction_tells_no_direction(taken: Take, root: dict[st
         edge = np.outer(*(generator.standard_normal(size) for size in values.shape)) if moved else 0.0
         edited[name] = (values + 0.002 * edge).astype(np.float32)
     pairs = tuple(tensor_pairs(taken(root), taken(edited)))
-    for reading in (growth(pairs), row_growth(pairs)):
+    for reading in (growth(changes(pairs)), row_growth(changes(pairs))):
         assert reading is not None
         assert reading.error > 0.5 * abs(reading.value - 1)
 
@@ -72,7 +72,7 @@ def test_leading_directions_span_a_change_of_low_rank(seed: int, rank: int) -> N
 
 def test_siblings_as_far_from_their_parent_do_not_grow(taken: Take, root: dict[str, np.ndarray]) -> None:
     pairs = tuple(tensor_pairs(taken(trained(root, 1)), taken(trained(root, 2))))
-    for reading in (growth(pairs), row_growth(pairs)):
+    for reading in (growth(changes(pairs)), row_growth(changes(pairs))):
         assert reading is not None
         assert abs(reading.value) < 0.15
         assert reading.error < 0.15
