@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,8 +108,7 @@ def scaled_bits(tensor: TensorFingerprint) -> int:
 
 def _stepped(matrices: Sequence[TensorFingerprint]) -> bool:
     """Whether most of a few matrices have most of a few rows on a grid."""
-    looked = matrices[:LOOKED_AT]
-    return sum(on_grid(tensor.block) for tensor in looked) > 0.5 * len(looked)
+    return _most((on_grid(tensor.block) for tensor in matrices[:LOOKED_AT]), len(matrices[:LOOKED_AT]), share=0.5)
 
 
 def on_grid(block: NDArray[np.floating]) -> bool:
@@ -126,8 +125,20 @@ def on_grid(block: NDArray[np.floating]) -> bool:
 
 def _rows_on_grid(block: NDArray[np.floating]) -> bool:
     rows = block[np.linspace(0, len(block) - 1, min(LOOKED_AT, len(block))).astype(int)]
-    steps = [grid_step(row) for row in rows if np.any(row)]
-    return bool(steps) and sum(step is not None for step in steps) > 0.6 * len(steps)
+    live = rows[rows.any(axis=1)]
+    return _most((grid_step(row) is not None for row in live), len(live), share=0.6)
+
+
+def _most(answers: Iterable[bool], count: int, *, share: float) -> bool:
+    """Whether more than a share of the answers is yes; no more are asked for than that takes."""
+    said = {True: 0, False: 0}
+    for answer in answers:
+        said[answer] += 1
+        if said[True] > share * count:
+            return True
+        if said[False] >= (1 - share) * count:
+            return False
+    return False
 
 
 def grid_step(row: NDArray[np.floating]) -> float | None:

@@ -21,6 +21,9 @@ SIDE = 32
 LEAST_COSINE = 0.35
 MOST_STRANGE = 0.03
 LEAST_SHARE = 0.7
+SURE = 6.0
+"""Standard deviations by which lengths have to explain more of what lies between two members than by chance."""
+
 ROUNDING = 1e-10
 
 
@@ -104,7 +107,8 @@ def _strange(stack: RoleStack, axes: frozenset[int]) -> NDArray[np.bool_]:
     energy = mine.sum()
     whole = theirs.sum(axis=(1, 2))
     overall = products.sum(axis=(1, 2))
-    apart = energy - overall**2 / np.where(whole > 0, whole, 1.0)
+    scale = overall / np.where(whole > 0, whole, 1.0)
+    apart = energy - scale * overall
     for axis in sorted(axes):
         dots, lengths, own = products.sum(axis=2 - axis), theirs.sum(axis=2 - axis), mine.sum(axis=1 - axis)
         alive = (lengths > 0) & (own > 0)
@@ -112,5 +116,11 @@ def _strange(stack: RoleStack, axes: frozenset[int]) -> NDArray[np.bool_]:
         strange = np.count_nonzero(alive & (cosines < LEAST_COSINE), axis=1)
         flagged |= strange > np.maximum(1, MOST_STRANGE * alive.sum(axis=1))
         rescaled = np.sum(own - np.where(alive, dots**2 / np.where(alive, lengths, 1.0), 0.0), axis=1)
-        flagged |= (apart > ROUNDING * energy) & (rescaled < LEAST_SHARE * apart)
+        # Of a change at random a scale for each unit takes one part in as many as the unit has values, give or take
+        # the root of two over the number of units that moved.
+        moved = np.maximum(own - 2 * scale[:, None] * dots + scale[:, None] ** 2 * lengths, 0.0)
+        squares = np.square(moved).sum(axis=1)
+        units = np.square(moved.sum(axis=1)) / np.where(squares > 0, squares, 1.0)
+        chance = (1 + SURE * np.sqrt(2 / np.maximum(units, 1.0))) / others.shape[2 - axis]
+        flagged |= (apart > ROUNDING * energy) & (rescaled < np.minimum(LEAST_SHARE, 1 - chance) * apart)
     return flagged

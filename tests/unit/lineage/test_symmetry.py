@@ -21,6 +21,7 @@ from lineage.symmetry.held_out import log10_p
 from lineage.symmetry.matching import assign
 from lineage.symmetry.rotation import turn_between
 from lineage.symmetry.screening import frames
+from tests.unit.lineage.numpy_training import version
 from tests.unit.lineage.symmetric_networks import (
     ARCHITECTURES,
     WIDTH,
@@ -232,6 +233,22 @@ def test_a_clean_family_passes_through_untouched(family: dict[str, Fingerprint])
     found = common_frame(clean, correlation)
     assert all(one is two for one, two in zip(found.members, clean, strict=True))
     assert not found.laundered
+
+
+def test_small_samples_of_many_layers_make_no_relative_strange() -> None:
+    generator = np.random.default_rng(0)
+    shapes = {f"layers.{layer}.mlp.{part}.weight": (8, 8) for layer in range(60) for part in ("up", "gate", "down")}
+    root = {role: generator.standard_normal(shape).astype(np.float32) for role, shape in shapes.items()}
+    steps = [
+        {role: values + 0.01 * generator.standard_normal(values.shape) for role, values in root.items()}
+        for _ in range(40)
+    ]
+    family = [replace(version(str(n), weights), architecture="llama") for n, weights in enumerate([root, *steps])]
+    assert len(frames(family, np.ones((41, 41)))) == 1
+    scales = np.exp(generator.uniform(-0.5, 0.5, 8))
+    rescaled = {role: values * scales[:, None] if ".up." in role else values for role, values in steps[0].items()}
+    family.append(replace(version("41", rescaled), architecture="llama"))
+    assert [len(frame) for frame in frames(family, np.ones((42, 42)))] == [41, 1]
 
 
 def test_only_what_was_laundered_is_mapped(family: dict[str, Fingerprint]) -> None:
