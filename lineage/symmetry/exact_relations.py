@@ -7,15 +7,14 @@ that was chosen from several (TIES) has such values in common with each of them,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lineage.symmetry.couplings import Coupling
-from lineage.symmetry.exact_scales import LOOKED_AT, commonest
+from lineage.symmetry.exact_scales import LOOKED_AT, commonest, ratios
 from lineage.symmetry.scale_groups import ScaleGroups
-from lineage.symmetry.units import Array, Matrices, slice_of
+from lineage.symmetry.units import Array, Matrices
 
 LEAST_TOLD = 0.4
 """Share of a coupling's units that must be told: chance tells none, but one that copied a few units says little."""
@@ -64,24 +63,7 @@ def told_scales(reference: Matrices, version: Matrices, coupling: Coupling) -> t
     """
     units = coupling.candidates[-1]
     step = max(1, units // LOOKED_AT)
-    if step > 1 and commonest(_ratios(reference, version, coupling, step))[1].mean() <= LEAST_TOLD:
+    both, order = (coupling, coupling), np.arange(units)
+    if step > 1 and commonest(np.hstack(ratios(reference, version, both, order, step=step)))[1].mean() <= LEAST_TOLD:
         return np.ones(units), np.zeros(units, dtype=bool)
-    return commonest(_ratios(reference, version, coupling, 1))
-
-
-def _ratios(reference: Matrices, version: Matrices, coupling: Coupling, step: int) -> Array:
-    """Ratios of values by unit, slot beside slot, of every so many-th unit; NaN where either value is zero."""
-    parts = []
-    for slot in coupling.slots:
-        if slot.power:
-            x, y = (slice_of(item[slot.role], slot, coupling.candidates[-1])[::step] for item in (reference, version))
-            x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
-            if slot.power < 0:
-                x, y = y, x
-            parts.append(np.where((x != 0) & (y != 0), x, np.nan) / np.where(y != 0, y, 1.0))
-    return np.hstack(parts)
-
-
-def all_pairs(members: Sequence[int]) -> list[tuple[int, int]]:
-    """Every two of some members."""
-    return list(combinations(members, 2))
+    return commonest(np.hstack(ratios(reference, version, both, order)))

@@ -73,9 +73,16 @@ def commonest(ratios: NDArray[np.float64]) -> tuple[Array, NDArray[np.bool_]]:
 
 
 def ratios(
-    reference: Matrices, version: Matrices, couplings: tuple[Coupling, Coupling], order: NDArray[np.int64]
+    reference: Matrices,
+    version: Matrices,
+    couplings: tuple[Coupling, Coupling],
+    order: NDArray[np.int64],
+    *,
+    step: int = 1,
 ) -> list[Array]:
     """What each value of a version has to be multiplied by to be the reference's, were its power 1: slot by slot.
+
+    Of every `step`-th unit alone.
 
     Returns
     -------
@@ -86,8 +93,9 @@ def ratios(
     found = []
     for mine, theirs in zip(couplings[0].slots, couplings[1].slots, strict=True):
         if mine.power:
-            x = slice_of(reference[mine.role], mine, units).reshape(units, -1)
-            y = slice_of(version[theirs.role], theirs, units)[order].reshape(units, -1)
+            x = slice_of(reference[mine.role], mine, units)[::step]
+            y = slice_of(version[theirs.role], theirs, units)[order[::step]]
+            x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
             both = (x != 0) & (y != 0)
             ratio = np.where(both, x, np.nan) / np.where(both, y, 1.0)
             found.append(ratio if mine.power > 0 else 1 / ratio)
