@@ -20,6 +20,9 @@ Vectors = NDArray[np.float64]
 EXPLAINED = 0.97
 LEAST_UNCHANGED = 0.03
 LEAST_CLASS = 0.03
+LEAST_EXCLUSIVE = 0.01
+"""Share of the values that each constituent gives and the other does not."""
+
 MOST_SINGLE = 0.9
 LEAST_MIXED = 0.2
 MOST_BLURRED = 0.5
@@ -126,7 +129,7 @@ def _fit(
     given = ~moved | alone[0] | alone[1] | total | mean
     # Where either constituent gives the value, their values stand in one ratio: that shows no choice between them.
     shares = [float((item & ~other).mean()) for item, other in (alone, alone[::-1])]
-    if min(shares) < LEAST_CLASS or float(given.mean()) < EXPLAINED or not _mixed(alone, moved, tensor):
+    if min(shares) < LEAST_EXCLUSIVE or float(given.mean()) < EXPLAINED or not _mixed(alone, moved, tensor):
         return None
     return ElementwiseFit(
         base=base,

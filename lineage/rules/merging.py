@@ -29,6 +29,11 @@ LEAST_SIGNAL = 6.0
 
 MOST_CONSTITUENTS = 4
 LEAST_WEIGHT = 0.02
+EXACT = 1e-4
+"""Residual up to which a smaller weight, if it is needed, is no accident of the fit: what is left of a base from which
+task vectors were added that nearly sum to one."""
+
+LEAST_EXACT_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,8 @@ def affine_fit(
     candidates : (k, d) array
         Values of its possible constituents.
     convex : bool
-        Only accept positive weights. In any case none is smaller than `LEAST_WEIGHT`.
+        Only accept positive weights. In any case none is smaller than `LEAST_WEIGHT`, or `LEAST_EXACT_WEIGHT` in an
+        exact fit.
     rounding : float
         Energy that storing the child is expected to have rounded away: a residual of this size is none.
     most_residual : float
@@ -126,7 +132,9 @@ def affine_fit(
             np.sqrt((1e-5 * nearest) ** 2 + (1 + ROUNDING_SPREAD) * rounding), residual
         ):
             kept, weights, residual = pair, two_weights, two_residual
-    if len(kept) > MOST_CONSTITUENTS or min(abs(weight) for weight in weights) < LEAST_WEIGHT:
+    left = float(np.sqrt(max(residual**2 - rounding, 0.0))) / nearest
+    least = LEAST_EXACT_WEIGHT if left < EXACT else LEAST_WEIGHT
+    if len(kept) > MOST_CONSTITUENTS or min(abs(weight) for weight in weights) < least:
         return None
     if convex and min(weights) < 0:
         return None
@@ -134,7 +142,7 @@ def affine_fit(
     return AffineFit(
         members=tuple(kept[place] for place in order),
         weights=tuple(float(weights[place]) for place in order),
-        residual=float(np.sqrt(max(residual**2 - rounding, 0.0))) / nearest,
+        residual=left,
     )
 
 

@@ -50,6 +50,17 @@ def test_a_copy_that_differs_by_rounding_alone_is_no_mean(seed: int) -> None:
     assert affine_fit(child, others, rounding=rounding(child)) is None
 
 
+@given(seed=st.integers(0, 300), left=st.floats(0.002, 0.015))
+def test_what_is_left_of_a_base_is_a_weight_however_small(seed: int, left: float) -> None:
+    one, two, _, _, base = others = relatives(seed)
+    child = 0.615 * one + (0.385 + left) * two - left * base
+    fit = affine_fit(child, others, convex=False)
+    assert fit is not None
+    assert dict(zip(fit.members, fit.weights, strict=True)) == pytest.approx(
+        {0: 0.615, 1: 0.385 + left, 4: -left}, abs=1e-6
+    )
+
+
 @given(seed=st.integers(0, 300))
 def test_a_mean_whose_constituent_went_into_another_merge_has_two_constituents(seed: int) -> None:
     one, two, _, _, base = relatives(seed)
