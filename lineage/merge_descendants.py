@@ -26,6 +26,9 @@ MUCH_NEARER = 0.05
 """A version this much nearer to a merge than to any constituent was made from the merge: so short a step may have gone
 anywhere. In trained lakes the smallest such share of what was not is 0.12, and of all but one above 0.5."""
 
+MOST_BACK = 2.0
+"""Largest gap of such a step: what lies between a merge and its parts was not made from it."""
+
 
 def merge_descendants(
     merges: Mapping[int, CertainEdge],
@@ -80,7 +83,8 @@ def merge_descendants(
         if node in went_in or not known:
             return False
         ways = [tail(constituent, node) for constituent in went_in]
-        return max(known) < MOST_GAP or tail(merge, node) < MUCH_NEARER * min(ways)
+        near = max(known) < MOST_BACK and tail(merge, node) < MUCH_NEARER * min(ways)
+        return near or max(known) < MOST_GAP
 
     kept: dict[int, list[Pair]] = {}
     for pair in sorted(links, key=lambda item: (links[item].cost, item)):

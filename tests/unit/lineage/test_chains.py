@@ -92,9 +92,9 @@ def test_the_descendants_of_a_mean_are_told_from_the_ancestor_of_its_parts() -> 
 
 
 def test_what_is_much_nearer_to_a_merge_than_to_its_parts_was_made_from_it() -> None:
-    # A short step may shrink a merge towards its parts, as decay of weights does.
-    links = between({(0, 1): 2.0, (0, 2): 1.0, (1, 2): 1.0, (2, 3): 0.01, (0, 3): 0.95, (1, 3): 0.95, (2, 4): 0.9})
-    links |= between({(0, 4): 1.2, (1, 4): 1.2, (3, 4): 0.9})
+    # A short step may shrink a merge towards its parts, as decay of weights does; but not by more than its length.
+    links = between({(0, 1): 2.0, (0, 2): 1.0, (1, 2): 1.0, (2, 3): 0.01, (0, 3): 0.995, (1, 3): 0.995, (2, 4): 0.01})
+    links |= between({(0, 4): 0.9, (1, 4): 1.2, (3, 4): 0.03})
     merge = Merge(members=(0, 1), weights=(0.5, 0.5), roles=("constituent",) * 2, method="", residual=0, statement="")
     edge = CertainEdge(parent=0, child=2, merge=merge)
     assert merge_descendants({2: edge}, links, ()) == {2: [(2, 3)]}
