@@ -24,6 +24,11 @@ ALIKE = 0.3
 LEAST_ODDS = 5.0
 """Log-odds for an edge to move."""
 
+FARTHEST = 4.0
+"""Standard deviations that a share of one may lie from one."""
+
+ROUNDED = 0.02
+
 
 def at_the_right_ends(
     edges: Sequence[Pair], links: Mapping[Pair, WeighedLink], values: NDArray[np.float64]
@@ -70,11 +75,12 @@ def at_the_right_ends(
     return tuple(moved)
 
 
-def carried(values: NDArray[np.float64], source: int, edited: int, other: int) -> float:
+def carried(values: NDArray[np.float64], source: int, edited: int, other: int, *, alike: float = ALIKE) -> float:
     """Log-odds for a version to have what was done between two others: its share along that is one instead of zero.
 
     The share is a normal variable, whose variance is what the rest of its way makes of it value by value, and as much
-    as another training's change may agree with this one (`ALIKE`).
+    as another training's change may agree with this one (a cosine of `alike`). A share that is far from one as well
+    says that the two others are not what they were taken for: 0.
     """
     edit, way = np.nan_to_num(values[edited] - values[source]), np.nan_to_num(values[other] - values[source])
     energy = float(edit @ edit)
@@ -82,5 +88,7 @@ def carried(values: NDArray[np.float64], source: int, edited: int, other: int) -
         return 0.0
     share = float(way @ edit) / energy
     rest = np.where(edit == 0, 0.0, way - share * edit)
-    variance = float(rest**2 @ edit**2) / energy**2 + ALIKE**2 * float(rest @ rest) / energy
+    variance = float(rest**2 @ edit**2) / energy**2 + alike**2 * float(rest @ rest) / energy
+    if share > 0.5 and abs(1 - share) > FARTHEST * np.sqrt(variance) + ROUNDED:
+        return 0.0
     return (2 * share - 1) / (2 * max(variance, 1e-6))

@@ -11,8 +11,10 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.batch_clock import clocked_forest
 from lineage.certain import CertainEdge
 from lineage.cues import LOSSY_IS_LEAF
+from lineage.edited_ends import carried
 from lineage.family_vectors import FamilyVectors
 from lineage.merge_descendants import merge_descendants
+from lineage.rules.expansion import layer_count, repeats_layers
 from lineage.spanning_tree import minimum_spanning_forest
 from lineage.topology import WeighedLink
 
@@ -54,11 +56,35 @@ def neighbour_tree(
     free = [pair for pair in links if not aside & set(pair)]
     joined = [pair for pair in forced if not aside & set(pair)]
     costs = link_costs(np.array([links[pair].cost for pair in free]), sharpness)
-    kept = clocked_forest(fingerprints, dict(zip(free, costs.tolist(), strict=True)), joined)
-    if kept is None:
-        weighed = [(*pair, links[pair].cost) for pair in free]
-        kept = [free[index] for index in minimum_spanning_forest(len(fingerprints), weighed, forced=joined)]
+    weights = dict(zip(free, costs.tolist(), strict=True))
+    kept: list[Pair] = []
+    levels = depth_levels(fingerprints)
+    for level in sorted(set(levels)):
+        some = {pair: cost for pair, cost in weights.items() if max(levels[pair[0]], levels[pair[1]]) <= level}
+        told = clocked_forest(fingerprints, some, joined + kept)
+        if told is None:
+            weighed = [(*pair, links[pair].cost) for pair in some]
+            chosen = minimum_spanning_forest(len(fingerprints), weighed, forced=joined + kept)
+            told = [weighed[index][:2] for index in chosen]
+        kept += told
     return forced + kept + [pair for tree in trees.values() for pair in tree]
+
+
+def depth_levels(fingerprints: Sequence[Fingerprint]) -> list[int]:
+    """In which turn each member finds its neighbours: the deepest first, then its students, last what was grown.
+
+    A student lacks layers, and the distance to it is that of the layers which are left: the nearest to a version whose
+    missing layers moved most. But no version was trained from one that lacks some of its layers, unless by repeating
+    layers, which shows (`lineage.rules.expansion.repeats_layers`).
+    """
+    counts = [layer_count(fingerprint) for fingerprint in fingerprints]
+    if len(set(counts)) < 2:
+        return [0] * len(counts)
+    least = min(counts)
+    grown = [count > least and repeats_layers(item) for count, item in zip(counts, fingerprints, strict=True)]
+    keys = [(late, count if late else -count) for late, count in zip(grown, counts, strict=True)]
+    order = sorted(set(keys))
+    return [order.index(key) for key in keys]
 
 
 def link_costs(costs: NDArray[np.float64], sharpness: float) -> NDArray[np.float64]:
@@ -97,23 +123,14 @@ def below_copies(edges: Sequence[Pair], certain: Sequence[CertainEdge], vectors:
         for source, other in (pair, pair[::-1]):
             if pair in made or source not in copies:
                 continue
-            odds, copy = max((_copied(vectors.values, source, copy, other), -copy) for copy in copies[source])
+            odds, copy = max(
+                (carried(vectors.values, source, copy, other, alike=0.0), -copy) for copy in copies[source]
+            )
             if odds > LOSSY_IS_LEAF:
                 pair = _pair(-copy, other)
                 break
         moved.append(pair)
     return tuple(moved)
-
-
-def _copied(values: NDArray[np.float64], source: int, copy: int, child: int) -> float:
-    """Log-odds that a child carries the error of a copy, by its share along that error, a normal variable."""
-    error, step = np.nan_to_num(values[copy] - values[source]), np.nan_to_num(values[child] - values[source])
-    energy = float(error @ error)
-    if energy == 0:
-        return 0.0
-    share = float(step @ error) / energy
-    variance = float(np.square(step - share * error) @ np.square(error)) / energy**2
-    return (2 * share - 1) / (2 * max(variance, 1e-6))
 
 
 def _twins(merges: set[int], links: Mapping[Pair, WeighedLink], taken: set[int]) -> dict[int, int]:

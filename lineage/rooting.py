@@ -19,6 +19,7 @@ from lineage.certain import CertainEdge
 from lineage.chains import straightened
 from lineage.cues import EdgeCues, edge_cues, node_angles
 from lineage.family_vectors import FamilyVectors
+from lineage.far_parts import far_parts
 from lineage.neighbours import link_costs
 from lineage.rules.traits import Traits
 from lineage.spanning_tree import Rooting, orient, root_posterior, shape_prior
@@ -81,7 +82,18 @@ def rooted_tree(
     Time O(k n) for k likely roots, beside the cues of the few edges that are not in the spanning tree.
     """
     judge = _Judge(fingerprints, links, certain, vectors, signs, calibration)
-    first, _ = judge.rooted(tuple(edges))
+    far, parts = far_parts(edges, links, judge.forced)
+    if not far:
+        return _most_probable(judge, tuple(edges), links)
+    trees = [_most_probable(judge, tuple(part), links) for part in parts]
+    part_of = {node: place for place, part in enumerate(parts) for pair in part for node in pair}
+    between = [tuple(sorted(trees[part_of[node]].rooting.root for node in pair)) for pair in far]
+    whole, _ = judge.rooted((*(edge for tree in trees for edge in tree.edges), *((one, two) for one, two in between)))
+    return whole
+
+
+def _most_probable(judge: _Judge, edges: tuple[Pair, ...], links: Mapping[Pair, WeighedLink]) -> RootedTree:
+    first, _ = judge.rooted(edges)
     probable = first.rooting.posterior
     roots = sorted(probable, key=lambda node: (-probable[node], node))[:MOST_ROOTS]
     best: tuple[float, RootedTree] | None = None
