@@ -19,7 +19,7 @@ from lineage.topology import WeighedLink
 Pair = tuple[int, int]
 
 FAR = 50.0
-"""Ratio of squared tail distances between and within parts. At a twentieth the nearest member is still the right one."""
+"""Ratio of squared tail distances between and within parts. At twenty the nearest member is still the right one."""
 
 
 def far_parts(
