@@ -80,8 +80,12 @@ def depth_levels(fingerprints: Sequence[Fingerprint]) -> list[int]:
     counts = [layer_count(fingerprint) for fingerprint in fingerprints]
     if len(set(counts)) < 2:
         return [0] * len(counts)
-    least = min(counts)
-    grown = [count > least and repeats_layers(item) for count, item in zip(counts, fingerprints, strict=True)]
+    # What most members have was hardly grown by each of them; and they are too many to be looked at one by one.
+    usual = max(set(counts), key=lambda count: (counts.count(count), count))
+    grown = [
+        count not in (usual, min(counts)) and repeats_layers(item)
+        for count, item in zip(counts, fingerprints, strict=True)
+    ]
     keys = [(late, count if late else -count) for late, count in zip(grown, counts, strict=True)]
     order = sorted(set(keys))
     return [order.index(key) for key in keys]
