@@ -11,7 +11,7 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.batch_clock import clocked_forest
 from lineage.certain import CertainEdge
 from lineage.cues import LOSSY_IS_LEAF
-from lineage.edited_ends import carried
+from lineage.edited_ends import NO_TAIL, carried
 from lineage.family_vectors import FamilyVectors
 from lineage.merge_descendants import merge_descendants
 from lineage.rules.expansion import layer_count, repeats_layers
@@ -138,11 +138,11 @@ def below_copies(edges: Sequence[Pair], certain: Sequence[CertainEdge], vectors:
 
 
 def _twins(merges: set[int], links: Mapping[Pair, WeighedLink], taken: set[int]) -> dict[int, int]:
-    """What equals a merge in all that is measured, with the merge: it was edited, or trained in its head alone."""
+    """What lies at no distance from a merge, with the merge: it was edited, or trained in its head alone."""
     found: dict[int, int] = {}
     for (one, two), link in sorted(links.items()):
         for merge, other in ((one, two), (two, one)):
-            if link.frobenius == 0 and merge in merges and other not in taken:
+            if link.tail < NO_TAIL and merge in merges and other not in taken:
                 found.setdefault(other, merge)
     return found
 

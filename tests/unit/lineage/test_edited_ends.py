@@ -13,7 +13,7 @@ from lineage.edited_ends import at_the_right_ends, carried
 from lineage.inference import infer
 from lineage.spanning_tree import orient
 from lineage.topology import WeighedLink
-from tests.unit.lineage.networks import network, trained
+from tests.unit.lineage.networks import mixed, network, trained
 
 Take = Callable[[dict[str, np.ndarray]], Fingerprint]
 
@@ -40,6 +40,18 @@ def test_what_was_trained_hangs_from_the_end_whose_edit_it_has(taken: Take, seed
     assert parents["before"] == ("source", tuned)
     assert parents["after"] == ("edited", tuned)
     assert parents["source"] == ("root", tuned)
+
+
+def test_what_was_edited_from_a_merge_hangs_from_it_and_is_no_hub(taken: Take) -> None:
+    root = network(0)
+    one = trained(root, 1)
+    two = trained(one, 2)
+    merge = mixed((0.45, root), (0.55, two))
+    weights = {"root": root, "one": one, "two": two, "merge": merge, "edited": edited(merge, 3)}
+    named = {taken(values).version: name for name, values in weights.items()}
+    found = infer([taken(values) for values in weights.values()], least_confidence=0.0)
+    parents = {named[item.child]: sorted(named[parent.id] for parent in item.parents) for item in found.derivations}
+    assert parents == {"one": ["root"], "two": ["one"], "merge": ["root", "two"], "edited": ["merge"]}
 
 
 @given(st.integers(3, 9), st.integers(0, 10_000))
