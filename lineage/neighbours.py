@@ -47,7 +47,7 @@ def neighbour_tree(
         `Calibration.link_sharpness`.
     """
     merges = {edge.child: edge for edge in certain if edge.merge is not None}
-    twins = _twins(set(merges), links, {edge.child for edge in certain})
+    twins = _twins(links, certain)
     copied = _below({edge.child for edge in certain if edge.merge is None} | twins.keys(), certain)
     trees = merge_descendants(merges, links, copied)
     late = {node for tree in trees.values() for pair in tree for node in pair}
@@ -137,13 +137,34 @@ def below_copies(edges: Sequence[Pair], certain: Sequence[CertainEdge], vectors:
     return tuple(moved)
 
 
-def _twins(merges: set[int], links: Mapping[Pair, WeighedLink], taken: set[int]) -> dict[int, int]:
-    """What lies at no distance from a merge, with the merge: it was edited, or trained in its head alone."""
+def _twins(links: Mapping[Pair, WeighedLink], certain: Sequence[CertainEdge]) -> dict[int, int]:
+    """What lies at no distance from a merge, with the merge: it was edited, or trained in its head alone.
+
+    Not what a rule has made of something else, nor what lies at no distance from a part of the merge as well.
+    """
+    merges = {edge.child: edge.merge.members for edge in certain if edge.merge is not None}
+    taken = {edge.child for edge in certain}
+    group = {node: node for edge in certain for node in (edge.parent, edge.child)}
+
+    def find(node: int) -> int:
+        while group.setdefault(node, node) != node:
+            node = group[node]
+        return node
+
+    def touches(node: int, part: int) -> bool:
+        link = links.get(_pair(node, part))
+        return node == part or (link is not None and link.tail < NO_TAIL)
+
+    for edge in certain:
+        group[find(edge.child)] = find(edge.parent)
     found: dict[int, int] = {}
-    for (one, two), link in sorted(links.items()):
-        for merge, other in ((one, two), (two, one)):
-            if link.tail < NO_TAIL and merge in merges and other not in taken:
-                found.setdefault(other, merge)
+    for pair, link in sorted(links.items()):
+        for merge, other in (pair, pair[::-1]) if link.tail < NO_TAIL else ():
+            if merge not in merges or other in taken or find(other) == find(merge):
+                continue
+            if not any(touches(other, part) for part in merges[merge]):
+                found[other] = merge
+                group[find(other)] = find(merge)
     return found
 
 
