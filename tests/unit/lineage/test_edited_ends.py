@@ -54,6 +54,19 @@ def test_what_was_edited_from_a_merge_hangs_from_it_and_is_no_hub(taken: Take) -
     assert parents == {"one": ["root"], "two": ["one"], "merge": ["root", "two"], "edited": ["merge"]}
 
 
+def test_what_a_merge_was_made_of_is_no_edit_of_it(taken: Take) -> None:
+    root = network(0)
+    base = trained(root, 1)
+    adapted = edited(base, 2)
+    weights = {"root": root, "base": base, "adapted": adapted, "merge": mixed((0.6, adapted), (0.4, base))}
+    weights["other"] = trained(root, 4)
+    named = {taken(values).version: name for name, values in weights.items()}
+    found = infer([taken(values) for values in weights.values()], least_confidence=0.0)
+    parents = {named[item.child]: sorted(named[parent.id] for parent in item.parents) for item in found.derivations}
+    assert parents["base"] == parents["other"] == ["root"]
+    assert {parent for item in ("adapted", "merge") for parent in parents[item]} <= {"base", "adapted", "merge"}
+
+
 @given(st.integers(3, 9), st.integers(0, 10_000))
 def test_what_moves_leaves_a_tree_and_stays_where_it_was_moved_to(size: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
