@@ -123,9 +123,14 @@ def family_tree(
     copies = {edge.child for edge in certain if edge.directed and edge.lossy}
     weighed, _ = weighed_links(fingerprints, roles, near, aside=copies)
     links = {(link.one, link.two): link for link in weighed}
-    nearest = neighbour_tree(fingerprints, links, certain, calibration.link_sharpness)
-    spanning = at_the_right_ends(below_copies(nearest, certain, vectors), links, vectors.values)
-    tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, calibration)
+    while True:
+        nearest = neighbour_tree(fingerprints, links, certain, calibration.link_sharpness)
+        spanning = at_the_right_ends(below_copies(nearest, certain, vectors), links, vectors.values)
+        tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, calibration)
+        impossible = _own_ancestors(certain, orient(tree.edges, tree.rooting.root))
+        if not impossible:
+            break
+        certain = [edge for edge in certain if edge.child not in impossible]
     edges, rooting, cues = tree.edges, tree.rooting, tree.cues
     refuted = set(spanning) - set(edges)
     possible = {pair: link for pair, link in links.items() if pair not in refuted}
@@ -140,6 +145,24 @@ def family_tree(
             [edge.certain is None and edge.cues is not None and balanced(edge.cues) for edge in rooted],
         ),
     )
+
+
+def _own_ancestors(certain: Sequence[CertainEdge], parents: Mapping[int, int]) -> set[int]:
+    """Merges of which a part descends, in a tree, from the merge itself: one of the two is no such thing."""
+    above = {child: {parent} for child, parent in parents.items()}
+    merges = {edge.child: set(edge.merge.members) for edge in certain if edge.merge is not None}
+    above.update(merges)
+    found = set()
+    for merge in merges:
+        seen: set[int] = set()
+        waiting = [merge]
+        while waiting:
+            more = above.get(waiting.pop(), set()) - seen
+            seen |= more
+            waiting += more
+        if merge in seen:
+            found.add(merge)
+    return found
 
 
 def _neighbour_odds(

@@ -26,6 +26,9 @@ CANDIDATES = 12
 
 LEAST_VALUES = 64
 
+SAME = 1e-6
+"""Relative distance up to which two versions differ by rounding alone."""
+
 EXACT = 1e-4
 """Residual of a linear combination up to which no other formula is tried."""
 
@@ -74,7 +77,7 @@ def find_merges(
         merge = _passthrough(child, fingerprints, index)
         if merge is None and len(candidates) >= 2:
             shared = vectors.shared([child, *candidates])
-            if shared.values.shape[1] >= LEAST_VALUES:
+            if shared.values.shape[1] >= LEAST_VALUES and not _repeats(shared):
                 few = shared.first(CANDIDATES)
                 merge = _affine(shared, candidates, norms, child)
                 if merge is None or merge.residual > EXACT:
@@ -88,6 +91,12 @@ def find_merges(
         if merge is not None:
             found[child] = merge
     return found
+
+
+def _repeats(shared: SharedVectors) -> bool:
+    """Whether a version is one of its relatives but for rounding: then any formula that gives that one gives it too."""
+    apart = float(np.square(shared.values[1:] - shared.values[0]).sum(axis=1).min())
+    return apart <= SAME**2 * float(np.square(shared.values[0]).sum())
 
 
 def _passthrough(child: int, fingerprints: Sequence[Fingerprint], index: Mapping[str, frozenset[int]]) -> Merge | None:

@@ -113,7 +113,7 @@ def _fit(
     first, second = (others[member] - others[base] for member in members)
     close = 2e-6 * np.abs(others[base]) + 2e-3 * np.abs(change) + 1e-12 + slack
     moved = np.abs(change) > 1e-6 * np.abs(others[base])
-    if np.mean(close[moved] > 0.5 * np.abs(change[moved])) > MOST_BLURRED:
+    if not moved.any() or np.mean(close[moved] > 0.5 * np.abs(change[moved])) > MOST_BLURRED:
         return None
     left, right = _constant(change, first, moved), _constant(change, second, moved)
     if left is None or right is None:

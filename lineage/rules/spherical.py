@@ -108,6 +108,8 @@ def _fit(grams: Vectors, one: int, two: int, rounding: Vectors, most_residual: f
     angle = np.arccos(cosine)
     shares = np.arctan2(right[moved] * np.sin(angle), left[moved] + right[moved] * cosine) / np.maximum(angle, 1e-12)
     low, share, high = np.percentile(shares, [25, 50, 75])
-    if not LEAST_SHARE < share < 1 - LEAST_SHARE:
+    # A tensor that is one member's own is no mean of the two, and half of either give a median in the middle.
+    between = (shares > LEAST_SHARE) & (shares < 1 - LEAST_SHARE)
+    if not LEAST_SHARE < share < 1 - LEAST_SHARE or between.mean() < 0.5:
         return None
     return SphericalFit(members=(one, two), share=float(share), spread=float(high - low), residual=residual)
