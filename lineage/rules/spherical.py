@@ -17,6 +17,8 @@ LEAST_SIGNAL = 16.0
 """Multiple of the expected rounding that must lie between the two members in a tensor, or it says nothing."""
 
 LEAST_SHARE = 0.02
+LEAST_OWN = 4
+"""Tensors from which on two versions may be mixed that are one's or the other's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +110,8 @@ def _fit(grams: Vectors, one: int, two: int, rounding: Vectors, most_residual: f
     angle = np.arccos(cosine)
     shares = np.arctan2(right[moved] * np.sin(angle), left[moved] + right[moved] * cosine) / np.maximum(angle, 1e-12)
     low, share, high = np.percentile(shares, [25, 50, 75])
-    # A tensor that is one member's own is no mean of the two, and half of either give a median in the middle.
+    # One tensor of either gives a median in the middle as well; but those were edited, one after the other.
     between = (shares > LEAST_SHARE) & (shares < 1 - LEAST_SHARE)
-    if not LEAST_SHARE < share < 1 - LEAST_SHARE or between.mean() < 0.5:
+    if not LEAST_SHARE < share < 1 - LEAST_SHARE or (shares.size < LEAST_OWN and between.mean() < 0.5):
         return None
     return SphericalFit(members=(one, two), share=float(share), spread=float(high - low), residual=residual)
