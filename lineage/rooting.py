@@ -64,6 +64,8 @@ def rooted_tree(
 ) -> RootedTree:
     """The most probable tree among a spanning tree and what it becomes as seen from its likely roots.
 
+    Parts of a family that lie far apart (`lineage.far_parts`) are rooted by themselves, and joined by their roots.
+
     Parameters
     ----------
     fingerprints : sequence of Fingerprint
