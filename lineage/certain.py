@@ -12,6 +12,7 @@ from lineage.merges import find_merges
 from lineage.rules.comparison import Comparison, Transformation
 from lineage.rules.equality import rearranged, rearrangement_key
 from lineage.rules.merge import Merge
+from lineage.rules.passthrough import LEAST_SIZE
 from lineage.rules.registry import directed_transformation
 from lineage.rules.traits import Traits
 
@@ -19,9 +20,6 @@ LOSSY = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM)
 
 NEAREST = 8
 """How many relatives are tried as the source of a copy."""
-
-LEAST_SIZE = 16
-"""Values from which on a tensor is looked up by its content: all biases are zero at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from lineage.rules.comparison import Comparison
 from lineage.rules.elementwise import describe, elementwise_fit
 from lineage.rules.low_rank import low_rank
 from lineage.rules.merge import Merge
+from lineage.rules.merging import EXACT, AffineFit, affine_fit
 from lineage.rules.merging import RESIDUAL as AFFINE
-from lineage.rules.merging import AffineFit, affine_fit
 from lineage.rules.passthrough import content_index, stitching
 from lineage.rules.spherical import RESIDUAL as SPHERICAL
 from lineage.rules.spherical import spherical_fit
@@ -28,9 +28,6 @@ LEAST_VALUES = 64
 
 SAME = 1e-6
 """Relative distance up to which two versions differ by rounding alone."""
-
-EXACT = 1e-4
-"""Residual of a linear combination up to which no other formula is tried."""
 
 DECIMALS = 3
 TYPED = 0.02

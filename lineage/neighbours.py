@@ -35,7 +35,8 @@ def neighbour_tree(
     A mean lies nearer to the common ancestor of its constituents than they do themselves, so that a spanning tree would
     run through every merge. So merges and what was trained from them (`lineage.merge_descendants`) are set aside, the
     tree of all others is found, and each merge hangs from its heaviest constituent. Where versions tell how long they
-    were trained, no link runs against that clock if there is another as good.
+    were trained, no link runs against that clock if there is another as good. What lacks layers comes after what has
+    them (`depth_levels`).
 
     Parameters
     ----------

@@ -30,8 +30,8 @@ LEAST_SIGNAL = 6.0
 MOST_CONSTITUENTS = 4
 LEAST_WEIGHT = 0.02
 EXACT = 1e-4
-"""Residual up to which a smaller weight, if it is needed, is no accident of the fit: what is left of a base from which
-task vectors were added that nearly sum to one."""
+"""Residual up to which a combination leaves nothing for another formula, and a smaller weight, if it is needed, is no
+accident of the fit: what is left of a base from which task vectors were added that nearly sum to one."""
 
 LEAST_EXACT_WEIGHT = 1e-3
 

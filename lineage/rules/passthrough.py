@@ -13,6 +13,7 @@ COVERED = 0.97
 LEAST_OWN = 0.03
 MOST_SOURCES = 4
 LEAST_SIZE = 16
+"""Values from which on a tensor is looked up by its content: all biases are zero at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
