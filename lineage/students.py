@@ -1,12 +1,8 @@
 """Students trained from random weights: no weight of the teacher is in them, but the geometry of its outputs is.
 
-Logits are the output map times a hidden state, so that the products of the map's rows with each other say which outputs
-rise and fall together. A student learns to give its teacher's outputs, and its map comes to have the same likenesses,
-whatever its width: as in representational similarity analysis (Kriegeskorte et al. 2008), those of one map are
-correlated with those of the other. An output's own row is left out of its profile, since noise is like itself and
-nothing else, and every output counts alike, where kernel alignment would hear the frequent ones alone. That outputs
-give a network away is known from attacks on models behind an interface (Carlini et al. 2024, arXiv 2403.06634;
-Finlayson et al. 2024, arXiv 2403.09539).
+A student learns to give its teacher's outputs, and which of them are like which becomes the same in both, whatever
+their widths (`lineage.output_geometry`). That outputs give a network away is known from attacks on models behind an
+interface (Carlini et al. 2024, arXiv 2403.06634; Finlayson et al. 2024, arXiv 2403.09539).
 
 Training on the same data leaves much the same geometry, without any teacher: this names who the teacher was most
 probably, if there was one, and never shows that there was.
@@ -14,37 +10,43 @@ probably, if there was one, and never shows that there was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from graph_schema.derivation import Derivation, Observation, Parent
-from graph_schema.fingerprint import Fingerprint, TensorFingerprint
+from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Basis, Relation
 from lineage.conclusions import Conclusions
 from lineage.derivations import METHOD
+from lineage.output_geometry import OutputGeometry, agreement, output_geometry, output_map
 from lineage.spanning_tree import depths_of
-
-OUTPUT_MAPS = ("head.weight", "score.weight", "classifier.weight", "embed.token.weight")
-"""Where the output map is, the first that is there; embeddings serve where they are tied to it."""
 
 LARGER = 1.1
 """A teacher has at least so many times the parameters of its student."""
 
-ROUNDING = 1e-12
+LEAST_LEAD = 0.05
+"""How much of what is left to perfect agreement lies between the best family and the next."""
 
-LEAST_OUTPUTS = 8
-MOST_OUTPUTS = 128
-
-LEAST_LEAD = 0.1
-"""How much of what is left to perfect agreement lies between the best and the best of any other family."""
+NOT_TOLD = 0.01
+"""How much of what is left to perfect agreement a version must have before its ancestor to be named instead of it:
+what was trained further from a teacher has clearer outputs of the same geometry."""
 
 NAMED = 0.4
-"""How sure the teacher is: 29 of 49 are named right on trained lakes (`benchmarks.edge_kinds`; of the rest many are not
-named), in which every such model is a student; elsewhere many are not."""
+"""How sure the teacher is: three of five are named right on trained lakes (`benchmarks.edge_kinds`), in which every such
+model is a student; elsewhere many are not."""
 
 COPIES = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM, Relation.REPARAMETRIZED_FROM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Agreement:
+    """How far a larger version agrees with a student: in what its layers write, and in its output map."""
+
+    version: str
+    written: float
+    mapped: float
 
 
 def student_conclusions(groups: Sequence[Sequence[Fingerprint]], found: Sequence[Conclusions]) -> Conclusions:
@@ -60,33 +62,28 @@ def student_conclusions(groups: Sequence[Sequence[Fingerprint]], found: Sequence
     Notes
     -----
     Each version without kin is held against all larger ones of its architecture: time O(s n k^2) for s of them among n
-    versions, k at most `MOST_OUTPUTS`.
+    versions with k outputs, and what `output_geometry` takes for each of both; memory O(s k^2).
     """
     edges = [item for conclusions in found for item in conclusions.derivations]
     copies = {item.child for item in edges if item.relation in COPIES}
-    depths = depths_of({item.child: item.parents[0].id for item in edges})
-    alone = [group[0] for group in groups if len(group) == 1]
-    wanted = {(item.architecture, tensor.role) for item in alone if (tensor := _output_map(item)) is not None}
+    parents = {item.child: [parent.id for parent in item.parents] for item in edges}
     family = {item.version: number for number, group in enumerate(groups) for item in group}
-    candidates: dict[tuple[str, str], list[Fingerprint]] = {}
+    alone: dict[tuple[str, str], list[tuple[Fingerprint, OutputGeometry]]] = {}
     for group in groups:
-        for item in group:
-            tensor = _output_map(item)
-            if tensor is not None and item.version not in copies and (item.architecture, tensor.role) in wanted:
-                candidates.setdefault((item.architecture, tensor.role), []).append(item)
-    derivations = []
-    for student in alone:
-        tensor = _output_map(student)
-        if tensor is None:
-            continue
-        larger = [
-            item
-            for item in candidates.get((student.architecture, tensor.role), ())
-            if item.parameters >= LARGER * student.parameters
-        ]
-        edge = _taught(student, larger, family, depths)
-        if edge is not None:
-            derivations.append(edge)
+        if len(group) == 1 and (geometry := output_geometry(group[0])) is not None:
+            alone.setdefault((group[0].architecture, geometry.role), []).append((group[0], geometry))
+    scores: dict[str, list[_Agreement]] = {}
+    for teacher in (item for group in groups for item in group if item.version not in copies):
+        tensor = output_map(teacher)
+        students = alone.get((teacher.architecture, tensor.role), ()) if tensor is not None else ()
+        smaller = [item for item in students if teacher.parameters >= LARGER * item[0].parameters]
+        geometry = output_geometry(teacher) if smaller else None
+        for student, own in smaller:
+            if geometry is not None and (score := _agreement(own, geometry, teacher.version)) is not None:
+                scores.setdefault(student.version, []).append(score)
+    derivations = [
+        edge for student, agreements in scores.items() if (edge := _taught(student, agreements, family, parents))
+    ]
     doubt = "no kin by its weights; if it was distilled, this is the likeliest teacher, but training on the same data "
     return Conclusions(
         derivations=tuple(derivations),
@@ -94,73 +91,28 @@ def student_conclusions(groups: Sequence[Sequence[Fingerprint]], found: Sequence
     )
 
 
-def agreement(one: Fingerprint, two: Fingerprint) -> float | None:
-    """How far two output maps agree on which outputs are like which, over the outputs that both fingerprints hold.
-
-    Returns
-    -------
-    float in [-1, 1] or None
-        Mean over the outputs of the correlation between their cosines to all others in the one map and in the other: 1
-        for the same geometry, whatever the widths and however the hidden units are turned. None where fewer than
-        `LEAST_OUTPUTS` outputs are shared, or nothing is there to compare.
-
-    Notes
-    -----
-    Of wide maps a sample of the hidden units is held, on which the cosines are estimates. Time O(k^2 width).
-    """
-    mine, theirs = _output_map(one), _output_map(two)
-    if mine is None or theirs is None:
+def _agreement(student: OutputGeometry, teacher: OutputGeometry, version: str) -> _Agreement | None:
+    if student.written != teacher.written:
         return None
-    shared, first, second = np.intersect1d(mine.rows, theirs.rows, assume_unique=True, return_indices=True)
-    if shared.size < LEAST_OUTPUTS:
+    written, mapped = (agreement(student, teacher, of=of) for of in ("cosines", "products"))
+    if written is None or mapped is None:
         return None
-    profiles = [_profiles(item.block[kept[:MOST_OUTPUTS]]) for item, kept in ((mine, first), (theirs, second))]
-    products = np.einsum("rc,rc->r", profiles[0], profiles[1])
-    told = profiles[0].any(axis=1) & profiles[1].any(axis=1)
-    return float(products[told].mean()) if told.any() else None
-
-
-def _profiles(rows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """For each output its cosines to all others, centred and of unit length; zero where they are all equal."""
-    # What is added to all logits alike changes no output.
-    values = np.nan_to_num(rows.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    values -= values.mean(axis=0)
-    values = _scaled(values)
-    cosines = values @ values.T
-    count = len(cosines)
-    others = cosines[~np.eye(count, dtype=bool)].reshape(count, count - 1)
-    others -= others.mean(axis=1, keepdims=True)
-    return _scaled(others)
-
-
-def _scaled(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: NDArray[np.float64] = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > ROUNDING)
-    return scaled
-
-
-def _output_map(fingerprint: Fingerprint) -> TensorFingerprint | None:
-    held = {tensor.role: tensor for tensor in fingerprint.tensors if tensor.role in OUTPUT_MAPS}
-    first = next((held[role] for role in OUTPUT_MAPS if role in held), None)
-    return first if first is not None and len(first.shape) == 2 and first.block.size else None
+    return _Agreement(version=version, written=written, mapped=mapped)
 
 
 def _taught(
-    student: Fingerprint, larger: Sequence[Fingerprint], family: Mapping[str, int], depths: Mapping[str, int]
+    student: str, agreements: Sequence[_Agreement], family: Mapping[str, int], parents: Mapping[str, Sequence[str]]
 ) -> Derivation | None:
-    scores = [(found, item.version) for item in larger if (found := agreement(student, item)) is not None]
-    # What was trained with its output map frozen agrees as well as what it was trained from.
-    scores.sort(key=lambda item: (-round(item[0], 12), depths.get(item[1], 0), item[1]))
-    if not scores:
-        return None
-    best, teacher = scores[0]
-    others = [found for found, version in scores if family[version] != family[teacher]]
+    nearest = max(agreements, key=lambda item: (item.written, item.version))
+    others = [item.written for item in agreements if family[item.version] != family[nearest.version]]
     # Without another family to hold it against, an agreement says nothing.
-    if not others or max(others) > best - LEAST_LEAD * (1 - best):
+    if not others or max(others) > nearest.written - LEAST_LEAD * (1 - nearest.written):
         return None
+    ranked = _ranked([item for item in agreements if family[item.version] == family[nearest.version]], parents)
+    teacher = ranked[0]
     return Derivation(
-        child=student.version,
-        parents=(Parent(id=teacher),),
+        child=student,
+        parents=(Parent(id=teacher.version),),
         relation=Relation.DISTILLED_FROM,
         basis=Basis.INFERRED,
         confidence=NAMED,
@@ -169,13 +121,38 @@ def _taught(
         observations=(
             Observation(
                 kind="output_geometry",
-                statement=f"which of its outputs are like which agrees with this version by {best:.3f}, and with the "
-                f"nearest other family by {max(others):.3f}; training on the same data leaves this trace "
+                statement=f"which of its outputs are like which agrees with this version by {teacher.written:.3f}, and "
+                f"with the nearest other family by {max(others):.3f}; training on the same data leaves this trace "
                 "as well",
-                value=best,
+                value=teacher.written,
                 log_odds=float(np.log(NAMED / (1 - NAMED))),
-                method="students.agreement",
+                method="output_geometry.agreement",
             ),
         ),
-        runner_up=scores[1][1] if len(scores) > 1 else None,
+        runner_up=ranked[1].version if len(ranked) > 1 else None,
     )
+
+
+def _ranked(members: Iterable[_Agreement], parents: Mapping[str, Sequence[str]]) -> list[_Agreement]:
+    """Members of one family, the likeliest teacher first: the best, or its first ancestor that agrees about as well."""
+    depths = depths_of({child: above[0] for child, above in parents.items()})
+    # What was trained with its output map frozen agrees as well as what it was trained from.
+    ranked = sorted(members, key=lambda item: (-round(item.mapped, 12), depths.get(item.version, 0), item.version))
+    best, above = ranked[0], _ancestors(ranked[0].version, parents)
+    least = best.mapped - NOT_TOLD * (1 - best.mapped)
+    first = min(
+        (item for item in ranked if item is best or (item.version in above and item.mapped >= least)),
+        key=lambda item: (depths.get(item.version, 0), ranked.index(item)),
+    )
+    return [first, *(item for item in ranked if item is not first)]
+
+
+def _ancestors(version: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [version]
+    while waiting:
+        for parent in parents.get(waiting.pop(), ()):
+            if parent not in found:
+                found.add(parent)
+                waiting.append(parent)
+    return found

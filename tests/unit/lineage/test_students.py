@@ -1,5 +1,7 @@
 """Students from random weights: what their outputs have of their teacher's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,8 @@ from numpy.typing import NDArray
 
 from graph_schema.labels import Relation
 from lineage.inference import infer
-from lineage.students import NAMED, agreement
+from lineage.output_geometry import LEAST_HELD, OutputGeometry, agreement, output_geometry
+from lineage.students import NAMED, _Agreement, _ranked
 from tests.unit.lineage.numpy_training import Adam, Weights, version
 
 INPUTS, OUTPUTS = 12, 40
@@ -63,23 +66,98 @@ def test_nobody_is_named_without_another_family_or_where_outputs_were_not_learne
     assert infer(lake, least_confidence=0.0).derivations == ()
 
 
+def geometry(weights: Weights) -> OutputGeometry:
+    found = output_geometry(version("one", weights))
+    assert found is not None
+    return found
+
+
 @given(st.integers(0, 1000), st.integers(9, 30), st.integers(2, 20))
 def test_agreement_heeds_the_geometry_of_outputs_alone(seed: int, rows: int, width: int) -> None:
     generator = np.random.default_rng(seed)
     values = generator.standard_normal((rows, width))
     turn, _ = np.linalg.qr(generator.standard_normal((width + 3, width)))
     same = 3 * values @ turn.T + generator.standard_normal(width + 3)
-    one, two = version("one", {"head.weight": values}), version("two", {"head.weight": same})
-    found = agreement(one, two)
-    assert found == pytest.approx(1.0, abs=1e-5)
-    other = version("other", {"head.weight": generator.standard_normal((rows, width))})
-    assert agreement(one, other) == pytest.approx(agreement(other, one))
+    one, two = geometry({"head.weight": values}), geometry({"head.weight": same})
+    other = geometry({"head.weight": generator.standard_normal((rows, width))})
+    for of in ("products", "cosines"):
+        assert agreement(one, two, of=of) == pytest.approx(1.0, abs=1e-4)
+        assert agreement(one, other, of=of) == pytest.approx(agreement(other, one, of=of))
 
 
-def test_what_cannot_be_compared_has_no_agreement() -> None:
-    few, none = version("few", {"head.weight": np.eye(7)}), version("none", {"body.weight": np.eye(9)})
-    constant = version("constant", {"head.weight": np.ones((9, 9))})
-    whole = version("whole", {"head.weight": np.eye(9)})
-    assert agreement(few, whole) is None
-    assert agreement(none, whole) is None
-    assert agreement(constant, whole) is None
+@given(st.integers(0, 1000), st.integers(9, 30), st.integers(2, 20))
+def test_what_layers_write_is_seen_whichever_way_it_is_stored_and_however_the_stream_is_turned(
+    seed: int, rows: int, width: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    read, down = generator.standard_normal((rows, width)), generator.standard_normal((width, width + 4))
+    scale = generator.uniform(0.5, 2.0, (1, width))
+    turn, _ = np.linalg.qr(generator.standard_normal((width, width)))
+    straight = geometry({"head.weight": read, "norm.final.weight": scale, "layers.0.mlp.down.weight": down})
+    stored = geometry({"head.weight": read, "norm.final.weight": scale, "layers.0.mlp.down.weight": down.T})
+    assert straight.written
+    np.testing.assert_allclose(straight.cosines, stored.cosines, atol=1e-5)
+    ones = np.ones((1, width))
+    folded = {"head.weight": read * scale @ turn, "norm.final.weight": ones, "layers.0.mlp.down.weight": turn.T @ down}
+    assert agreement(straight, geometry(folded), of="cosines") == pytest.approx(1.0, abs=1e-4)
+
+
+def test_random_embeddings_hide_a_teacher_that_its_layers_show() -> None:
+    generator = np.random.default_rng(5)
+    learned = generator.standard_normal((40, 6))
+
+    def network(width: int, columns: int) -> Weights:
+        """Embeddings mostly as they were drawn, and layers that write what was learned through them."""
+        embeddings = generator.standard_normal((40, width))
+        wanted = learned @ generator.standard_normal((6, columns))
+        return {
+            "embed.token.weight": embeddings,
+            "decoder.norm.final.weight": np.ones((1, width)),
+            "decoder.layers.0.mlp.down.weight": np.linalg.lstsq(embeddings, wanted, rcond=None)[0],
+        }
+
+    one, two = geometry(network(37, 80)), geometry(network(36, 90))
+    mapped, written = agreement(one, two, of="products"), agreement(one, two, of="cosines")
+    assert mapped is not None
+    assert written is not None
+    assert abs(mapped) < 0.2 < 0.6 < written
+
+
+def test_layers_are_not_seen_through_what_lies_between_or_through_too_small_a_sample() -> None:
+    generator = np.random.default_rng(3)
+    weights = {
+        "head.weight": generator.standard_normal((9, 12)),
+        "norm.final.weight": np.ones((1, 12)),
+        "layers.0.mlp.down.weight": generator.standard_normal((12, 20)),
+    }
+    assert not geometry({**weights, "head.transform.weight": np.eye(12)}).written
+    whole = version("whole", weights)
+    few = int(LEAST_HELD * 12) - 1
+    sampled = [
+        replace(tensor, rows=tensor.rows[:few], block=tensor.block[:few]) if "down" in tensor.role else tensor
+        for tensor in whole.tensors
+    ]
+    found = output_geometry(replace(whole, tensors=tuple(sampled)))
+    assert found is not None
+    assert not found.written
+    assert agreement(found, geometry({"head.weight": weights["head.weight"]}), of="cosines") == pytest.approx(1.0)
+
+
+def test_what_cannot_be_compared_has_no_geometry_or_no_agreement() -> None:
+    assert output_geometry(version("few", {"head.weight": np.eye(7)})) is None
+    assert output_geometry(version("none", {"body.weight": np.eye(9)})) is None
+    constant, whole = geometry({"head.weight": np.ones((9, 9))}), geometry({"head.weight": np.eye(9)})
+    assert agreement(constant, whole, of="products") is None
+    assert agreement(constant, whole, of="cosines") is None
+
+
+def test_an_ancestor_that_agrees_about_as_well_is_named_before_what_was_trained_from_it() -> None:
+    above = {"child": ["root"], "other": ["root"]}
+
+    def first(child: float) -> str:
+        members = [("root", 0.9), ("child", child), ("other", 0.8)]
+        found = [_Agreement(version=name, written=0.9, mapped=mapped) for name, mapped in members]
+        return _ranked(found, above)[0].version
+
+    assert first(0.9) == first(0.9005) == "root"
+    assert first(0.95) == "child"
