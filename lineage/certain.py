@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from scipy.cluster.hierarchy import DisjointSet
+
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.family_vectors import FamilyVectors
@@ -150,13 +152,8 @@ def _needs(merge: Merge) -> tuple[bool, bool]:
 
 def _without_cycles(size: int, edges: Sequence[CertainEdge]) -> list[CertainEdge]:
     """The edges in their order, less those that would make a version its own ancestor, or join what is joined."""
-    group = list(range(size))
+    joined = DisjointSet(range(size))
     parents: dict[int, set[int]] = {}
-
-    def find(node: int) -> int:
-        while group[node] != node:
-            node = group[node]
-        return node
 
     def descends(node: int, ancestor: int) -> bool:
         seen, open_nodes = {node}, [node]
@@ -168,11 +165,9 @@ def _without_cycles(size: int, edges: Sequence[CertainEdge]) -> list[CertainEdge
 
     kept = []
     for edge in edges:
-        one, two = find(edge.parent), find(edge.child)
         everyone = {edge.parent} if edge.merge is None else set(edge.merge.members)
-        if one == two or any(descends(parent, edge.child) for parent in everyone):
+        if any(descends(parent, edge.child) for parent in everyone) or not joined.merge(edge.parent, edge.child):
             continue
-        group[two] = one
         parents[edge.child] = everyone
         kept.append(edge)
     return kept

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from lineage.certain import CertainEdge
 from lineage.chains import chain_gap
@@ -55,21 +56,9 @@ def merge_descendants(
     Time O(m log m) for m links, and a look at every member of a tree that would join a merge.
     """
     places = {place for pair in links for place in pair} | merges.keys()
-    group = {place: place for place in places}
-    members = {place: [place] for place in places}
+    joined = DisjointSet(places)
     tops = {place: place for place in merges}
-
-    def find(node: int) -> int:
-        while group[node] != node:
-            group[node] = group[group[node]]
-            node = group[node]
-        return node
-
-    def join(one: int, two: int) -> None:
-        group[two] = one
-        members[one] += members.pop(two)
-        if two in tops:
-            tops[one] = tops.pop(two)
+    kept: dict[int, list[Pair]] = {}
 
     def tail(one: int, two: int) -> float:
         link = links.get((min(one, two), max(one, two)))
@@ -86,17 +75,17 @@ def merge_descendants(
         near = max(known) < MOST_BACK and tail(merge, node) < MUCH_NEARER * min(ways)
         return near or max(known) < MOST_GAP
 
-    kept: dict[int, list[Pair]] = {}
     for pair in sorted(links, key=lambda item: (links[item].cost, item)):
-        one, two = find(pair[0]), find(pair[1])
+        one, two = joined[pair[0]], joined[pair[1]]
         if one == two or pair[0] in left_out or pair[1] in left_out or (one in tops and two in tops):
             continue
         if one in tops or two in tops:
             merge, other = (tops[one], two) if one in tops else (tops[two], one)
-            if not all(beyond(merge, node) for node in members[other]):
+            if not all(beyond(merge, node) for node in joined.subset(other)):
                 continue
-        join(one, two)
-        kept.setdefault(find(one), []).append(pair)
-        if two in kept:
-            kept[find(one)] += kept.pop(two)
+        joined.merge(one, two)
+        both = joined[one]
+        kept[both] = [*kept.pop(one, []), pair, *kept.pop(two, [])]
+        if one in tops or two in tops:
+            tops[both] = tops.pop(one if one in tops else two)
     return {tops[top]: found for top, found in kept.items() if top in tops}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.batch_clock import clocked_forest
@@ -145,27 +146,22 @@ def _twins(links: Mapping[Pair, WeighedLink], certain: Sequence[CertainEdge]) ->
     """
     merges = {edge.child: edge.merge.members for edge in certain if edge.merge is not None}
     taken = {edge.child for edge in certain}
-    group = {node: node for edge in certain for node in (edge.parent, edge.child)}
-
-    def find(node: int) -> int:
-        while group.setdefault(node, node) != node:
-            node = group[node]
-        return node
+    joined = DisjointSet({node for pair in links for node in pair} | {edge.parent for edge in certain} | taken)
+    for edge in certain:
+        joined.merge(edge.child, edge.parent)
 
     def touches(node: int, part: int) -> bool:
         link = links.get(_pair(node, part))
         return node == part or (link is not None and link.tail < NO_TAIL)
 
-    for edge in certain:
-        group[find(edge.child)] = find(edge.parent)
     found: dict[int, int] = {}
     for pair, link in sorted(links.items()):
         for merge, other in (pair, pair[::-1]) if link.tail < NO_TAIL else ():
-            if merge not in merges or other in taken or find(other) == find(merge):
+            if merge not in merges or other in taken or joined.connected(other, merge):
                 continue
             if not any(touches(other, part) for part in merges[merge]):
                 found[other] = merge
-                group[find(other)] = find(merge)
+                joined.merge(other, merge)
     return found
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import DisjointSet
 
 Link = tuple[int, int, float]
 """Two nodes and their distance."""
@@ -44,22 +45,11 @@ def minimum_spanning_forest(size: int, links: Sequence[Link], *, forced: Sequenc
     >>> minimum_spanning_forest(3, [(0, 1, 2.0), (1, 2, 1.0), (0, 2, 3.0)])
     [1, 0]
     """
-    group = list(range(size))
-
-    def find(node: int) -> int:
-        while group[node] != node:
-            group[node] = group[group[node]]
-            node = group[node]
-        return node
-
+    joined = DisjointSet(range(size))
     for one, two in forced:
-        group[find(one)] = find(two)
-    chosen = []
-    for index in np.argsort([link[2] for link in links], kind="stable").tolist():
-        one, two = find(links[index][0]), find(links[index][1])
-        if one != two:
-            group[one] = two
-            chosen.append(index)
+        joined.merge(one, two)
+    order = np.argsort([link[2] for link in links], kind="stable").tolist()
+    chosen = [index for index in order if joined.merge(links[index][0], links[index][1])]
     return chosen
 
 

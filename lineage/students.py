@@ -34,8 +34,8 @@ NOT_TOLD = 0.01
 what was trained further from a teacher has clearer outputs of the same geometry."""
 
 NAMED = 0.4
-"""How sure the teacher is: three of five are named right on trained lakes (`benchmarks.edge_kinds`), in which every such
-model is a student; elsewhere many are not."""
+"""How sure the teacher is: three of five are named right on trained lakes (`benchmarks.edge_kinds`), in which every
+such model is a student; elsewhere many are not."""
 
 COPIES = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM, Relation.REPARAMETRIZED_FROM)
 

@@ -142,9 +142,13 @@ def _by_layer(couplings: Sequence[Coupling]) -> list[list[Coupling]]:
     """Couplings that share tensors, together: what has to be in memory at one time."""
     groups: dict[str, list[Coupling]] = {}
     for item in couplings:
-        found = _LAYER.match(item.slots[0].role)
-        groups.setdefault(found[0] if found else "", []).append(item)
+        groups.setdefault(_layer(item), []).append(item)
     return list(groups.values())
+
+
+def _layer(coupling: Coupling) -> str:
+    found = _LAYER.match(coupling.slots[0].role)
+    return found[0] if found else ""
 
 
 class _StandIns:
@@ -153,6 +157,7 @@ class _StandIns:
     def __init__(self, reference: Network, others: Sequence[Network]) -> None:
         self._networks = [reference, *others]
         self._slots = [{item.slots: item for item in network.symmetries.all} for network in self._networks]
+        self._repeated: dict[str, str] = {}
 
     def _of(self, coupling: Coupling) -> tuple[Network, Coupling] | None:
         """The coupling in the first network that has it."""
@@ -175,6 +180,7 @@ class _StandIns:
         kin = [item for item in self._networks[0].symmetries.couplings if item.kind == coupling.kind]
         candidates = [own] if own is not None else [(self._networks[0], item) for item in kin]
         best, least = None, 1.0 if own is not None else LEAST_LIKE
+        self._repeated.pop(_layer(coupling), None)
         for network, one in candidates:
             mine = folded(network.matrices, network.symmetries, dict.fromkeys(slot.role for slot in one.slots))
             found, left = match(
@@ -182,11 +188,17 @@ class _StandIns:
             )
             if own is not None or left < least:
                 best, least = found, left
+                if own is None:
+                    self._repeated[_layer(coupling)] = _layer(one)
         return best
 
     def rescaled(self, norm: Coupling, matrices: Matrices, shapes: Mapping[str, Shape]) -> UnitMap | None:
-        """The scales of a norm beside those of the first network that has it."""
+        """The scales of a norm beside those of the first network that has it, or of the layer that its own repeats."""
         own = self._of(norm)
+        repeated = self._repeated.get(_layer(norm))
+        for one in self._networks[0].symmetries.norms if own is None else ():
+            if one.kind == norm.kind and _layer(one) == repeated:
+                own = self._networks[0], one
         if own is None or not alike((own[1], norm), (own[0].shapes, shapes)):
             return None
         width = norm.candidates[0]

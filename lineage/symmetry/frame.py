@@ -25,6 +25,11 @@ LOG10_P = -12.0
 millions of tests."""
 
 ANCHORS = 3
+
+CLOSE = 0.4
+"""Residual up to which no other anchor is tried: what is left to one of another run from the same initialisation is
+more, and too much for scales to be believed."""
+
 STAND_INS = 24
 LEAST_LIKENESS = 0.5
 
@@ -110,9 +115,9 @@ def common_frame(
     -----
     The frame with the most members is the reference; of equal ones one that lacks no layers, with the nearest centre.
     The centres of the others are aligned one by one, the one nearest to what is in the frame already first, with the
-    member it is nearest to; what makes a centre fit holds for its whole frame. A frame that fails the test stays as it
-    is. Where no two members share a frame, and scales were undone, no member has a scale to be trusted: then all are
-    brought into balance.
+    member it is nearest to; what makes a centre fit holds for its whole frame. What has more layers than usual comes
+    last. A frame that fails the test stays as it is. Where no two members share a frame, and scales were undone, no
+    member has a scale to be trusted: then all are brought into balance.
     """
     groups = frames(fingerprints, correlation)
     if len(groups) < 2:
@@ -123,7 +128,7 @@ def common_frame(
     first = max(range(len(groups)), key=lambda place: (len(groups[place]), min(coupled[place], usual), -place))
     family = _Family(fingerprints, groups, first, correlation, weights)
     while family.waiting:
-        family.place_next()
+        family.place_next(most=usual)
     if len(groups) > 2 and len(groups[first]) == 1:
         family.balance(groups[first][0])
     family.settle()
@@ -195,10 +200,16 @@ class _Family:
         """Whether merges have scales of their own."""
         return bool(self._merging)
 
-    def place_next(self) -> None:
-        """Align the waiting frame that is nearest to what is inside, and take it in."""
+    def place_next(self, *, most: int) -> None:
+        """Align the waiting frame that is nearest to what is inside, and take it in.
+
+        What has more couplings than `most` waits for all others: a layer it has twice is told by the layer it repeats,
+        which may be in another of them.
+        """
+        usual = [len(self._members[group[0]].network.symmetries.couplings) <= most for group in self.waiting]
         nearness = [float(self._correlation[group[0], self._inside].max()) for group in self.waiting]
-        group = self.waiting.pop(int(np.argmax(np.round(nearness, 9))))
+        order = sorted(range(len(nearness)), key=lambda place: (not usual[place], -round(nearness[place], 9), place))
+        group = self.waiting.pop(order[0])
         self._order += group
         try:
             found = self._placed(group[0])
@@ -240,16 +251,32 @@ class _Family:
         version = self._members[centre].network
         correlation, whole = self._correlation[centre], self._whole(centre)
         order = sorted(self._inside, key=lambda item: (item not in whole, -round(float(correlation[item]), 9)))
-        for anchor in order[:ANCHORS]:
+        best: tuple[int, Alignment] | None = None
+        for anchor in self._anchors(order):
             alignment = self._aligned(anchor, version)
-            if alignment.log10_p > LOG10_P:
-                continue
+            if alignment.log10_p <= LOG10_P and (best is None or alignment.residual < best[1].residual):
+                best = anchor, alignment
+            if best is not None and best[1].residual <= CLOSE:
+                break
+        if best is not None:
+            anchor, alignment = best
             # Only now is it seen who is nearest; scales are exact against the very source alone.
             nearest = self._nearest(version, alignment, anchor, whole)
             if nearest != anchor and alignment.maps:
                 anchor, alignment = nearest, self._aligned(nearest, version)
             return anchor, alignment, None
         return self._turned(version, whole)
+
+    def _anchors(self, order: Sequence[int]) -> list[int]:
+        """Members to align with: the nearest as far as rescaled weights tell, then those far from all before them."""
+        if any(self._members[item].stored for item in order):
+            return list(order[:ANCHORS])
+        chosen, left = list[int](), list(order)
+        while left and len(chosen) < ANCHORS:
+            chosen.append(left.pop(0))
+            middle = self._members[chosen[-1]].network.matrices
+            left = [item for item in left if distance(middle, self._members[item].network.matrices) > CLOSE**2]
+        return [*chosen, *(item for item in order if item not in chosen)][:ANCHORS]
 
     def _whole(self, centre: int) -> set[int]:
         """Members without units that were pruned away, if the version has its own: nothing tells the order of those."""

@@ -60,6 +60,21 @@ def test_a_laundered_fine_tune_comes_back_to_where_it_was(architecture: str) -> 
     assert rescaled.residual < 1.1 * aligned(source, tuned).residual + 0.02
 
 
+@pytest.mark.parametrize("architecture", ["llama", "bert", "vit"])
+def test_a_repeated_layer_comes_back_to_the_one_it_repeats_with_its_norms(architecture: str) -> None:
+    source = network(architecture, 1)
+    deeper = {
+        role.replace("layers.1.", "layers.2."): source.matrices[role] for role in source.matrices if "layers.1." in role
+    }
+    shapes = {role: source.shapes[role.replace("layers.2.", "layers.1.")] for role in deeper} | dict(source.shapes)
+    grown = Network(
+        matrices={**source.matrices, **deeper}, shapes=shapes, symmetries=symmetries_of(architecture, shapes)
+    )
+    copy = laundered(grown, 4)
+    back = mapped_matrices(copy.matrices, aligned(source, copy).maps)
+    assert worst(grown, back) < 1e-6
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_what_needs_no_mapping_gets_none(architecture: str) -> None:
     source = network(architecture, 1)
@@ -208,6 +223,28 @@ def test_laundered_copies_are_found_with_their_sources(family: dict[str, Fingerp
         assert found[copy] == (source, Relation.REPARAMETRIZED_FROM)
     assert all(found[name] == ("root", Relation.FINE_TUNED_FROM) for name in "abc")
     assert "stranger" not in found
+
+
+def test_a_rescaled_version_is_aligned_with_its_own_run_and_not_with_another_from_the_same_start(taken: Take) -> None:
+    def run(number: int, member: int) -> Network:
+        moved = {
+            role: item + 0.02 * member for role, item in network("llama", 1, step=1.0, tune=number).matrices.items()
+        }
+        return replace(network("llama", 1), matrices=moved)
+
+    lake = {f"own{member}": taken(names(run(1, member))) for member in range(2)}
+    lake |= {f"other{member}": taken(names(run(2, member))) for member in range(3)}
+    lake["lost"] = taken(names(laundered(run(1, 0), 3)))
+    members = sorted(lake.values(), key=lambda item: item.version)
+    known = {item.version: name for name, item in lake.items()}
+    place = {known[item.version]: number for number, item in enumerate(members)}
+    correlation = kinship(members).correlation.copy()
+    # Rescaled weights tell little of which run they come from.
+    for name, number in place.items():
+        correlation[place["lost"], number] = correlation[number, place["lost"]] = 0.1 if "other" in name else 0.05
+    found = common_frame(members, correlation).laundered[lake["lost"].version]
+    assert known[found.reference] == "own0"
+    assert found.residual < 1e-5
 
 
 def test_laundered_fine_tunes_of_ghosts_are_neighbours_of_their_nearest_relative(
