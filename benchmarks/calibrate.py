@@ -1,7 +1,8 @@
 """Fit the numbers of `lineage/calibration.json` on lakes of known truth: `benchmarks.calibrate LAKES -o FILE`.
 
 What is fitted: how sharply distance tells neighbours (by likelihood, on a grid), what each cue of direction is worth
-(logistic regression, with a prior of unit variance), and the final scaling of probabilities (Platt 1999). The names of
+(logistic regression, with a prior of unit variance), the final scaling of probabilities (Platt 1999), and what tells
+the bases of adapters (conditional logit; lakes of adapters: `benchmarks.lakes.adapters`). The names of
 the lakes go into the file; `benchmarks.held_back` scores architectures with numbers fitted on others.
 """
 
@@ -9,25 +10,30 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 from benchmarks.lakes.truth import Truth, truth_path
 from benchmarks.lineage_accuracy import lake_fingerprints
 from graph_schema.fingerprint import Fingerprint
+from graph_schema.labels import Relation
+from lineage.adapter_bases import base_candidates
 from lineage.calibration import LEAST_FORWARD, LEAST_NEIGHBOURS, Calibration, default_calibration, log_odds
 from lineage.cues import edge_cues, node_angles
 from lineage.family import FamilyTree, family_tree
 from lineage.family_vectors import FamilyVectors
+from lineage.inference import infer
 from lineage.relatedness import families, kinship
 from lineage.symmetry.copies import DistinctMembers
 from lineage.symmetry.frame import common_frame
 
+ADAPTERS = ("adapter_root", "adapter_taken_back", "adapter_paths")
 CUES = ("growth", "row_growth", "clock", "grid", "angle")
 SHARPNESS = (2.0, 3.0, 4.0)
 
@@ -41,6 +47,14 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownBase:
+    """An adapter: what speaks for each member of its family, one row a member, and which was its base."""
+
+    features: NDArray[np.float64]
+    base: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lake:
     """One lake, ready to fit on or to score."""
 
@@ -48,6 +62,7 @@ class Lake:
     truth: Truth
     named: dict[str, Fingerprint]
     families: tuple[Family, ...]
+    adapters: tuple[KnownBase, ...]
 
 
 def read_lake(path: Path) -> Lake:
@@ -71,11 +86,34 @@ def read_lake(path: Path) -> Lake:
         true = {(place[child], place[parent]) for child, parent in edges if child in place and parent in place}
         if len(distinct) > 1:
             found.append(Family(fingerprints=distinct, true=frozenset(true)))
-    return Lake(path=path, truth=truth, named=named, families=tuple(found))
+    return Lake(path=path, truth=truth, named=named, families=tuple(found), adapters=known_bases(truth, named))
+
+
+def known_bases(truth: Truth, named: Mapping[str, Fingerprint]) -> tuple[KnownBase, ...]:
+    """The adapters of a lake that are not there merged as well, and whose base is among those they can be held against.
+
+    The family's tree is the inferred one, as it is when adapters are placed.
+    """
+    true = {edge.child: edge.parent for edge in truth.edges if edge.relation is Relation.ADAPTED_FROM}
+    wanted = {child: base for child, base in true.items() if child in named and base in named}
+    if not wanted:
+        return ()
+    by_id = {item.version: item for item in named.values() if item.kind != "adapter"}
+    inferred = infer(list(by_id.values()), least_confidence=0.0)
+    edges = [(item.parents[0].id, item.child, item.relation) for item in inferred.derivations]
+    group_of = {version: group for group in inferred.families for version in group}
+    found = []
+    for child, base in sorted(wanted.items()):
+        group = [by_id[version] for version in group_of[named[base].version]]
+        candidates = base_candidates(named[child], group, edges)
+        if named[base].version in candidates.versions:
+            place = candidates.versions.index(named[base].version)
+            found.append(KnownBase(features=candidates.features, base=place))
+    return tuple(found)
 
 
 def fit(lakes: Sequence[Lake], start: Calibration) -> Calibration:
-    """All numbers, in three steps: sharpness, cues, scaling."""
+    """All numbers: cues, sharpness, scaling; and what tells the bases of adapters, by itself."""
     everything = [family for lake in lakes for family in lake.families]
     weights = _fit_cues(np.vstack([_features(family, start) for family in everything]))
     found = replace(start, **dict(zip(CUES, weights, strict=True)))
@@ -96,7 +134,23 @@ def fit(lakes: Sequence[Lake], start: Calibration) -> Calibration:
         for edge in family_tree(family.fingerprints, found).edges
         if edge.certain is None
     ]
-    return _scaled(edges, found)
+    return _with_adapters(_scaled(edges, found), [known for lake in lakes for known in lake.adapters])
+
+
+def _with_adapters(start: Calibration, known: Sequence[KnownBase]) -> Calibration:
+    """Conditional logit (McFadden 1974) over the members of each family, with a prior of unit variance."""
+    if not known:
+        return start
+    spread = np.sqrt(np.mean(np.vstack([item.features - item.features.mean(axis=0) for item in known]) ** 2, axis=0))
+    spread = np.where(spread > 0, spread, 1.0)
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        scores = [item.features / spread @ weights for item in known]
+        missed = [float(logsumexp(score) - score[item.base]) for score, item in zip(scores, known, strict=True)]
+        return float(np.sum(missed)) + 0.5 * float(weights @ weights)
+
+    numbers = minimize(loss, np.zeros(len(spread))).x / spread
+    return replace(start, **dict(zip(ADAPTERS, (round(float(item), 3) for item in numbers), strict=True)))
 
 
 def _features(family: Family, start: Calibration) -> NDArray[np.float64]:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Basis, Relation
-from lineage.adapters import LEAST_FIT, AdapterFit, adapter_fit, is_merged, repeated
+from lineage.adapter_bases import STEPS, BaseCandidates, base_candidates, tried
+from lineage.adapters import LEAST_FIT, AdapterFit, adapter_fit, is_merged
+from lineage.calibration import Calibration
 from lineage.conclusions import Abstention, Conclusions
 from lineage.derivations import METHOD, MOST_CERTAIN
-from lineage.spanning_tree import depths_of
-
-BASE_FOUND = 0.4
-"""How sure it is that an adapter was trained on the member named, its family being known: members fit about alike."""
-
-TRIED = 12
-"""Members of a family that an adapter is held against: its root, and those with most children."""
-
-TAKEN_BACK = -0.05
-"""Cosine (`lineage.adapters.repeated`) from which on an adapter takes back what a step of training had brought."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +27,10 @@ class _Candidate:
 
 
 def adapter_conclusions(
-    adapters: Sequence[Fingerprint], groups: Sequence[Sequence[Fingerprint]], found: Sequence[Conclusions]
+    adapters: Sequence[Fingerprint],
+    groups: Sequence[Sequence[Fingerprint]],
+    found: Sequence[Conclusions],
+    calibration: Calibration,
 ) -> Conclusions:
     """The bases of adapters.
 
@@ -45,10 +41,11 @@ def adapter_conclusions(
         The families, those of one included.
     found : sequence of Conclusions
         About the families: roots, and edges by low rank, one of which may be the adapter merged.
+    calibration : Calibration
 
     Notes
     -----
-    An adapter is held against a dozen members of each family, so that time grows with the number of families.
+    An adapter is held against some members of each family, so that time grows with the number of families.
     """
     by_id = {item.version: item for group in groups for item in group}
     edges = [
@@ -57,16 +54,8 @@ def adapter_conclusions(
         for item in conclusions.derivations
         if item.child in by_id
     ]
-    parents = {child: parent for parent, child, _ in edges}
-    steps = [
-        (parent, child)
-        for parent, child, relation in edges
-        if relation in (Relation.FINE_TUNED_FROM, Relation.EDITED_FROM) and parent in by_id
-    ]
-    tried = [_tried(group, parents) for group in groups]
-    below: dict[str, list[str]] = {}
-    for parent, child in steps:
-        below.setdefault(parent, []).append(child)
+    steps = [(parent, child) for parent, child, relation in edges if relation in STEPS and parent in by_id]
+    held = [tried(group, edges) for group in groups]
     derivations: list[Derivation] = []
     abstentions: list[Abstention] = []
     for adapter in adapters:
@@ -75,10 +64,10 @@ def adapter_conclusions(
             derivations.append(_from_merged(adapter, *merged))
             continue
         fits = [
-            _Candidate(group=number, version=version, fit=fit)
-            for number, members in enumerate(tried)
-            for version in members
-            if (fit := adapter_fit(adapter, by_id[version])).modules
+            _Candidate(group=number, version=member.version, fit=fit)
+            for number, members in enumerate(held)
+            for member in members
+            if (fit := adapter_fit(adapter, member)).modules
         ]
         best = max((item.fit.z for item in fits), default=0.0)
         if best < LEAST_FIT:
@@ -86,41 +75,14 @@ def adapter_conclusions(
             abstentions.append(Abstention(version=adapter.version, reason=reason))
             continue
         nearest = min((item for item in fits if item.fit.z == best), key=lambda item: item.version)
-        way = _way_down(adapter, tried[nearest.group][0], below, by_id)
-        derivations.append(_from_family(adapter, nearest, way, len(groups[nearest.group])))
-    doubt = "the adapter fits a family of the lake, but its members fit about alike"
+        group = groups[nearest.group]
+        derivations.append(_from_family(adapter, nearest, base_candidates(adapter, group, edges), calibration))
+    doubt = "the adapter fits a family of the lake, but which member of it was its base is not sure"
     return Conclusions(
         derivations=tuple(derivations),
         abstentions=tuple(abstentions),
         doubts={item.child: doubt for item in derivations},
     )
-
-
-def _tried(group: Sequence[Fingerprint], parents: Mapping[str, str]) -> list[str]:
-    """The members that adapters are held against, the root first."""
-    inside = {item.version for item in group}
-    children = Counter(parents[version] for version in inside if version in parents)
-    depths = depths_of({version: parents[version] for version in inside if parents.get(version) in inside})
-    members = [(depths.get(version, 0), version) for version in inside]
-    members.sort(key=lambda item: (item[0] > 0, -children[item[1]], item))
-    return [version for _, version in members[:TRIED]]
-
-
-def _way_down(
-    adapter: Fingerprint, root: str, below: Mapping[str, Sequence[str]], by_id: Mapping[str, Fingerprint]
-) -> list[str]:
-    """From the root of a family along the steps of training that an adapter takes back, to its likeliest base.
-
-    Adapters are mostly trained on what everyone starts from: that it is another member needs evidence.
-    """
-    way = [root]
-    while True:
-        steps = sorted(below.get(way[-1], ()), key=lambda child: (-len(below.get(child, ())), child))[:TRIED]
-        cosines = [(repeated(adapter, by_id[way[-1]], by_id[child]), child) for child in steps if child not in way]
-        least = min(cosines, default=(0.0, ""))
-        if least[0] > TAKEN_BACK:
-            return way
-        way.append(least[1])
 
 
 def _merged(
@@ -153,9 +115,13 @@ def _from_merged(adapter: Fingerprint, base: str, merged: str) -> Derivation:
     )
 
 
-def _from_family(adapter: Fingerprint, nearest: _Candidate, way: Sequence[str], members: int) -> Derivation:
-    fit = nearest.fit
-    others = (nearest.version, *reversed(way[:-1]))
+def _from_family(
+    adapter: Fingerprint, nearest: _Candidate, candidates: BaseCandidates, calibration: Calibration
+) -> Derivation:
+    fit, count = nearest.fit, len(candidates.versions)
+    probabilities, parts = candidates.probabilities(calibration), candidates.log_odds(calibration)
+    best, second = (int(place) for place in [*np.argsort(-np.round(probabilities, 12), kind="stable"), 0][:2])
+    over = parts[best] - parts[second]
     observations = [
         Observation(
             kind="adapter_fit",
@@ -166,23 +132,43 @@ def _from_family(adapter: Fingerprint, nearest: _Candidate, way: Sequence[str], 
             method="adapters.adapter_fit",
         )
     ]
-    if len(way) > 1:
-        observations.append(
+    if count > 1:
+        taken, paths = float(candidates.taken_back[best]), float(candidates.paths[best])
+        root = "comes from no other member" if candidates.roots[best] else "comes from another member"
+        observations += [
             Observation(
                 kind="taken_back",
-                statement=f"it takes back what the training of this version had added to {way[-2][:12]}",
-                log_odds=1.0,
+                statement="of what training had added on the way to this version it takes back a cosine of "
+                f"{taken:.3f}",
+                value=taken,
+                log_odds=float(over[1]),
                 method="adapters.repeated",
-            )
-        )
+            ),
+            Observation(
+                kind="gradient_paths",
+                statement="its gradients came back through matrices like those of this version, by "
+                f"{paths:.1f} against {float(candidates.paths[second]):.1f} for the next member",
+                value=paths,
+                log_odds=float(over[2]),
+                method="gradient_paths.gradient_paths",
+            ),
+            Observation(
+                kind="common_start",
+                statement=f"this version {root} of the family; adapters are mostly trained on what everyone "
+                "starts from",
+                value=float(candidates.roots[best]),
+                log_odds=float(over[0]),
+                method="adapter_bases.base_candidates",
+            ),
+        ]
     return Derivation(
         child=adapter.version,
-        parents=(Parent(id=way[-1]),),
+        parents=(Parent(id=candidates.versions[best]),),
         relation=Relation.ADAPTED_FROM,
         basis=Basis.INFERRED,
-        confidence=MOST_CERTAIN if members == 1 else BASE_FOUND,
+        confidence=min(float(probabilities[best]), MOST_CERTAIN),
         method=f"{METHOD} adapter fit",
-        summary=f"fits the family of this version ({members} members); which of them was its base is less sure",
+        summary=f"fits the family of this version ({count} members it can be held against)",
         observations=tuple(observations),
-        runner_up=next((version for version in others if version != way[-1]), None),
+        runner_up=candidates.versions[second] if count > 1 else None,
     )

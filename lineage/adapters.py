@@ -27,7 +27,7 @@ LEAST_UNITS = 16
 LEAST_FIT = 6.0
 """Standard deviations from which on an adapter and a model are related; one in a billion pairs of strangers is."""
 
-_DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
+LORA_A, LORA_B = ".lora_A.weight", ".lora_B.weight"
 
 Matrix = NDArray[np.float64]
 
@@ -153,8 +153,8 @@ def _modules(
     ours, theirs = adapter.by_role(), model.by_role()
     found = []
     for role, down in sorted(ours.items()):
-        up, base = ours.get(role.replace(_DOWN, _UP)), theirs.get(role.replace(_DOWN, ".weight"))
-        if not role.endswith(_DOWN) or up is None or base is None or len(base.shape) != 2:
+        up, base = ours.get(role.replace(LORA_A, LORA_B)), theirs.get(role.replace(LORA_A, ".weight"))
+        if not role.endswith(LORA_A) or up is None or base is None or len(base.shape) != 2:
             continue
         if all(tensor.block.size and not tensor.nonfinite for tensor in (down, up, base)):
             found.append((down, up, base))

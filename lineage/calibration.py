@@ -32,6 +32,9 @@ class Calibration:
         Log-odds for a direction per unit of each cue of `lineage.direction` (the clock and the grid as signs).
     shape : float
         Weight of the prior of being the root that the shape of a tree gives (`lineage.spanning_tree.shape_prior`).
+    adapter_root, adapter_taken_back, adapter_paths : float
+        Log-odds for a member of a family being the base of an adapter, per unit of what speaks for it
+        (`lineage.adapter_bases`).
     neighbour_slope, neighbour_intercept, direction_slope : float
         Platt scaling (Platt 1999) of the two questions behind an edge, each by itself: whether the two are neighbours,
         and which of them came first.
@@ -44,6 +47,9 @@ class Calibration:
     grid: float
     angle: float
     shape: float
+    adapter_root: float
+    adapter_taken_back: float
+    adapter_paths: float
     neighbour_slope: float
     neighbour_intercept: float
     direction_slope: float
@@ -60,8 +66,8 @@ class Calibration:
 
         Examples
         --------
-        >>> numbers = dict.fromkeys(["link_sharpness", "growth", "row_growth", "clock", "grid", "angle", "shape"], 1.0)
-        >>> plain = Calibration(**numbers, neighbour_slope=1, neighbour_intercept=0, direction_slope=1)
+        >>> from dataclasses import replace
+        >>> plain = replace(default_calibration(), neighbour_slope=1, neighbour_intercept=0, direction_slope=1)
         >>> round(plain.calibrated(0.9, 0.8), 6)
         0.72
         """

@@ -121,7 +121,7 @@ def infer(
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         everyone = [[members[place] for place in group] for group in groups]
-        found += [adapter_conclusions(adapters, everyone, found), student_conclusions(everyone, found)]
+        found += [adapter_conclusions(adapters, everyone, found, fitted), student_conclusions(everyone, found)]
     if progress is not None:
         progress(len(groups), len(groups))
     remembered.forget(family_key(family, fitted, opened=opened) for family in kin)
