@@ -261,9 +261,12 @@ class _Family:
         if best is not None:
             anchor, alignment = best
             # Only now is it seen who is nearest; scales are exact against the very source alone.
-            nearest = self._nearest(version, alignment, anchor, whole)
-            if nearest != anchor and alignment.maps:
-                anchor, alignment = nearest, self._aligned(nearest, version)
+            for nearest in self._nearest(version, alignment, anchor, whole) if alignment.maps else ():
+                other = self._aligned(nearest, version)
+                if other.residual < alignment.residual:
+                    anchor, alignment = nearest, other
+                if alignment.exact:
+                    break
             return anchor, alignment, None
         return self._turned(version, whole)
 
@@ -295,20 +298,22 @@ class _Family:
                 continue
             turned = turn.apply(self._members[anchor].network, version)
             alignment = self._aligned(anchor, turned)
-            nearest = self._nearest(turned, alignment, anchor, whole)
-            again = turn_between(self._members[nearest].network, version) if nearest != anchor else None
-            if again is not None and again.log10_p <= LOG10_P:
-                anchor, turn = nearest, again
-                alignment = self._aligned(anchor, turn.apply(self._members[anchor].network, version))
+            for nearest in self._nearest(turned, alignment, anchor, whole)[:1]:
+                again = turn_between(self._members[nearest].network, version)
+                if again is not None and again.log10_p <= LOG10_P:
+                    anchor, turn = nearest, again
+                    alignment = self._aligned(anchor, turn.apply(self._members[anchor].network, version))
             return anchor, alignment, turn
         return None
 
-    def _nearest(self, version: Network, alignment: Alignment, anchor: int, whole: Collection[int]) -> int:
+    def _nearest(self, version: Network, alignment: Alignment, anchor: int, whole: Collection[int]) -> list[int]:
+        """Members as near as the anchor that a version was aligned with, or nearly, nearest first."""
         if isinstance(version.matrices, StoredMatrices):
-            return anchor
+            return []
         mapped = mapped_matrices(version.matrices, alignment.maps)
         distances = {item: distance(self._members[item].network.matrices, mapped) for item in whole}
-        return min(distances, key=lambda item: (distances[item], item != anchor, item))
+        order = sorted(distances, key=lambda item: (distances[item], item != anchor, item))
+        return [item for item in order[:ANCHORS] if item != anchor]
 
     def _aligned(self, anchor: int, version: Network) -> Alignment:
         others = sorted(
@@ -343,6 +348,8 @@ class _Family:
             for item in (*self._touched, *self.estimated)
             if item in self.estimated or "rescaled" in self.laundered[self._members[item].fingerprint.version].how
         ]
+        # What is exact beside a member of the frame of reference has that member's scales.
+        free = [item for item in free if self._origin(item) in (item, *self._touched, *self.estimated)]
         if not free or any(member.stored for member in self._members):
             return
         place = {member: number for number, member in enumerate(self._inside)}
@@ -359,6 +366,12 @@ class _Family:
             merging = self._merging[self._inside[number]]
             merging.mapped(item, merging.network.shapes)
         self.estimated.clear()
+
+    def _origin(self, member: int) -> int:
+        """Where a chain of members ends that are exact beside each other."""
+        while member in self._tied:
+            member = self._tied[member]
+        return member
 
     def finished(self, *, merging: bool = False) -> tuple[Fingerprint, ...]:
         """All members as fingerprints, in their first order; at the scales at which they are merges, if wanted."""

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.inference import infer
+from lineage.relatedness import kinship
 from lineage.symmetry.aligning import Network, aligned, mapped_matrices
 from lineage.symmetry.balancing import gauging
 from lineage.symmetry.exact_scales import commonest, exact_scales
+from lineage.symmetry.frame import common_frame
 from tests.unit.lineage.symmetric_networks import Weights, laundered, names, network
 
 Take = Callable[[Weights], Fingerprint]
@@ -91,3 +93,18 @@ def test_neighbours_copies_and_merges_are_the_same_where_all_were_rescaled(taken
         (frozenset(("merged", "c")), Relation.MERGED_FROM),
     } <= plain
     assert edges({name: laundered(item, 20 + seed) for seed, (name, item) in enumerate(lake.items())}) == plain
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_exact_beside_its_source_stays_so_whatever_else_lies_near(seed: int, taken: Take) -> None:
+    root, tuned = network("llama", seed), network("llama", seed, step=0.05, tune=2)
+    cast = replace(
+        tuned, matrices={role: item.astype(np.float16).astype(np.float64) for role, item in tuned.matrices.items()}
+    )
+    lake = {"root": root, "tuned": tuned, "cast": cast, "copy": laundered(tuned, seed, permuted=False)}
+    members = sorted((taken(names(item)) for item in lake.values()), key=lambda item: item.version)
+    source, copy = (taken(names(lake[name])) for name in ("tuned", "copy"))
+    frame = common_frame(members, kinship(members).correlation)
+    assert list(frame.laundered) == [copy.version]
+    back = next(item for item in frame.members if item.version == copy.version)
+    assert [item.content for item in back.tensors] == [item.content for item in source.tensors]
