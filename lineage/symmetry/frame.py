@@ -261,7 +261,8 @@ class _Family:
         if best is not None:
             anchor, alignment = best
             # Only now is it seen who is nearest; scales are exact against the very source alone.
-            for nearest in self._nearest(version, alignment, anchor, whole) if alignment.maps else ():
+            near = self._nearest(version, alignment, anchor, whole) if alignment.maps else []
+            for nearest in (item for item in near if item != best[0]):
                 other = self._aligned(nearest, version)
                 if other.residual < alignment.residual:
                     anchor, alignment = nearest, other
@@ -298,22 +299,22 @@ class _Family:
                 continue
             turned = turn.apply(self._members[anchor].network, version)
             alignment = self._aligned(anchor, turned)
-            for nearest in self._nearest(turned, alignment, anchor, whole)[:1]:
-                again = turn_between(self._members[nearest].network, version)
-                if again is not None and again.log10_p <= LOG10_P:
-                    anchor, turn = nearest, again
-                    alignment = self._aligned(anchor, turn.apply(self._members[anchor].network, version))
+            nearest = self._nearest(turned, alignment, anchor, whole)[0]
+            again = turn_between(self._members[nearest].network, version) if nearest != anchor else None
+            if again is not None and again.log10_p <= LOG10_P:
+                anchor, turn = nearest, again
+                alignment = self._aligned(anchor, turn.apply(self._members[anchor].network, version))
             return anchor, alignment, turn
         return None
 
     def _nearest(self, version: Network, alignment: Alignment, anchor: int, whole: Collection[int]) -> list[int]:
-        """Members as near as the anchor that a version was aligned with, or nearly, nearest first."""
+        """The members nearest to a version that was aligned with an anchor, that one perhaps among them."""
         if isinstance(version.matrices, StoredMatrices):
-            return []
+            return [anchor]
         mapped = mapped_matrices(version.matrices, alignment.maps)
         distances = {item: distance(self._members[item].network.matrices, mapped) for item in whole}
         order = sorted(distances, key=lambda item: (distances[item], item != anchor, item))
-        return [item for item in order[:ANCHORS] if item != anchor]
+        return order[:ANCHORS]
 
     def _aligned(self, anchor: int, version: Network) -> Alignment:
         others = sorted(
