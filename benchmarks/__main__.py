@@ -1,6 +1,6 @@
 """The slow studies behind `docs/benchmarks.md`, one after the other: `make bench`.
 
-Lakes are trained once and kept in `.cache/lakes`: about a minute each, an hour for all of them.
+Lakes are trained once and kept in `.cache/lakes`: one to four minutes each, three hours for all of them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from benchmarks.lakes import adapters
 from benchmarks.lakes.architectures import ARCHITECTURES
 from benchmarks.lakes.build import CACHE, RECIPE, cached
 from benchmarks.lakes.wide import SIZES
@@ -16,18 +17,28 @@ DEVELOPMENT = (0, 1)
 FITTED = (0, 1, 20, 21)
 """Seeds that the numbers of the inference are fitted on."""
 
-HELD_BACK = (60, 61, 62, 63, 64)
-"""Seeds that were scored before their errors were read."""
+ADAPTERS = (900, 901)
+"""Seeds of the lakes of adapters that they are fitted on as well."""
+
+HELD_BACK, MODELS = (70, 71, 72, 73, 74), 48
+"""Seeds that were scored before their errors were read, and the size of those lakes."""
 
 
-def lakes(seeds: tuple[int, ...]) -> list[str]:
+def lakes(seeds: tuple[int, ...], *, models: int = 24) -> list[str]:
     """The lakes of all architectures and some seeds, trained now if they were not before."""
-    return [str(cached(name, seed=seed)) for name in sorted(ARCHITECTURES) for seed in seeds]
+    return [str(cached(name, seed=seed, models=models)) for name in sorted(ARCHITECTURES) for seed in seeds]
+
+
+def lakes_of_adapters() -> list[str]:
+    """Those of all architectures that are adapted."""
+    able = sorted(name for name, item in ARCHITECTURES.items() if item.adapted)
+    return [str(adapters.cached(name, seed=seed)) for name in able for seed in ADAPTERS]
 
 
 def studies() -> list[list[str]]:
     """Modules and their arguments, in the order of the page."""
-    development, fitted, held_back = lakes(DEVELOPMENT), lakes(FITTED), lakes(HELD_BACK)
+    development, held_back = lakes(DEVELOPMENT), lakes(HELD_BACK, models=MODELS)
+    fitted = [*lakes(FITTED), *lakes_of_adapters()]
     wide = [str(CACHE / f"wide-{width}-{number}-strip-r{RECIPE}") for number, (width, _) in enumerate(SIZES)]
     return [
         ["benchmarks.held_back", "--fit", *fitted, "--score", *held_back],

@@ -24,11 +24,11 @@ from lineage.family_vectors import FamilyVectors
 from lineage.hidden_parents import HiddenParent, balanced, hidden_parents
 from lineage.measured_roles import measured_roles
 from lineage.nearness import nearest_relatives
-from lineage.neighbours import below_copies, link_costs, neighbour_tree
+from lineage.neighbours import below_copies, bridges, link_costs, neighbour_tree
 from lineage.rooting import rooted_tree
 from lineage.rules.traits import traits
 from lineage.spanning_tree import Rooting, link_posteriors, orient
-from lineage.topology import WeighedLink, weighed_links
+from lineage.topology import WeighedLink, weigh, weighed_links
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +121,14 @@ def family_tree(
     loose = frozenset(place for place, item in enumerate(fingerprints) if item.version in estimated)
     certain = certain_edges(fingerprints, near, vectors, signs, loose, merging or fingerprints)
     copies = {edge.child for edge in certain if edge.directed and edge.lossy}
-    weighed, _ = weighed_links(fingerprints, roles, near, aside=copies)
+    weighed, units = weighed_links(fingerprints, roles, near, aside=copies)
     links = {(link.one, link.two): link for link in weighed}
     while True:
         nearest = neighbour_tree(fingerprints, links, certain, calibration.link_sharpness)
-        spanning = at_the_right_ends(below_copies(nearest, certain, vectors), links, vectors.values)
+        if missing := set(bridges(nearest, vectors.values)) - links.keys():
+            links |= {(link.one, link.two): link for link in weigh(fingerprints, sorted(missing), roles, units)[0]}
+            continue
+        spanning = at_the_right_ends(below_copies(nearest.edges, certain, vectors), links, vectors.values)
         tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, calibration)
         impossible = _own_ancestors(certain, orient(tree.edges, tree.rooting.root))
         if not impossible:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,32 @@ LEAST_COST = 1e-6
 """What is nearer than this share of the nearest pair that differs is as near as equal."""
 
 
+BRIDGES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """Who is next to whom.
+
+    Attributes
+    ----------
+    edges : tuple of (one, two)
+        Each with its smaller end first; a tree where the links connect what is free.
+    free : frozenset of int
+        Members that are placed by distance: no copies, no merges, nor what was made from these.
+    """
+
+    edges: tuple[Pair, ...]
+    free: frozenset[int]
+
+
 def neighbour_tree(
     fingerprints: Sequence[Fingerprint],
     links: Mapping[Pair, WeighedLink],
     certain: Sequence[CertainEdge],
     sharpness: float,
-) -> list[Pair]:
-    """The edges of the tree, each with its smaller end first.
+) -> Neighbours:
+    """The undirected tree of a family.
 
     A mean lies nearer to the common ancestor of its constituents than they do themselves, so that a spanning tree would
     run through every merge. So merges and what was trained from them (`lineage.merge_descendants`) are set aside, the
@@ -47,6 +67,10 @@ def neighbour_tree(
         Without cycles.
     sharpness : float
         `Calibration.link_sharpness`.
+
+    Returns
+    -------
+    Neighbours
     """
     merges = {edge.child: edge for edge in certain if edge.merge is not None}
     twins = _twins(links, certain)
@@ -69,7 +93,40 @@ def neighbour_tree(
             chosen = minimum_spanning_forest(len(fingerprints), weighed, forced=joined + kept)
             told = [weighed[index][:2] for index in chosen]
         kept += told
-    return forced + kept + [pair for tree in trees.values() for pair in tree]
+    edges = forced + kept + [pair for tree in trees.values() for pair in tree]
+    hanging = aside | {edge.child for edge in certain}
+    return Neighbours(edges=tuple(edges), free=frozenset(range(len(fingerprints))) - hanging)
+
+
+def bridges(neighbours: Neighbours, values: NDArray[np.float64]) -> list[Pair]:
+    """Links that were not weighed and without which a family falls into parts.
+
+    What connects a large family may be a merge, or what was trained from one, and these hang from their parts alone.
+
+    Parameters
+    ----------
+    neighbours : Neighbours
+    values : (n, d) array
+        `lineage.family_vectors.FamilyVectors.values`.
+
+    Returns
+    -------
+    list of (one, two)
+        From each part but the first the `BRIDGES` shortest to what lies outside of it; empty where there is one part.
+    """
+    size = len(values)
+    joined = DisjointSet(range(size))
+    for pair in neighbours.edges:
+        joined.merge(*pair)
+    known, found = np.nan_to_num(values), set[Pair]()
+    for part in sorted((sorted(part) for part in joined.subsets()), key=lambda part: (-len(part), part))[1:]:
+        inside = [node for node in part if node in neighbours.free]
+        outside = sorted(neighbours.free - set(part))
+        mine, theirs = known[inside], known[outside]
+        squares = np.square(mine).sum(axis=1)[:, None] + np.square(theirs).sum(axis=1) - 2 * mine @ theirs.T
+        for place in np.argsort(squares, axis=None, kind="stable")[:BRIDGES].tolist():
+            found.add(_pair(inside[place // len(outside)], outside[place % len(outside)]))
+    return sorted(found)
 
 
 def depth_levels(fingerprints: Sequence[Fingerprint]) -> list[int]:

@@ -1,6 +1,7 @@
 """Whatever was done to whatever: the inference answers, and what it says is a forest of derivations."""
 
 from collections.abc import Callable
+from unittest.mock import patch
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
+from lineage import topology
 from lineage.inference import infer
 from tests.unit.lineage.networks import Weights, mixed, network, trained
 
@@ -36,12 +38,8 @@ def made(lake: list[Weights], operation: str, one: int, two: int, seed: int) -> 
     return trained(first, seed, step=float(generator.choice([0.001, 0.01, 0.05])))
 
 
-@settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 20), st.integers(0, 20)), min_size=2, max_size=9),
-    st.integers(0, 1000),
-)
-def test_the_answer_is_a_forest(taken: Take, steps: list[tuple[str, int, int]], seed: int) -> None:
+def answered(taken: Take, steps: list[tuple[str, int, int]], seed: int) -> None:
+    """What the inference says of a lake is a forest in which everyone is told of."""
     lake: list[Weights] = [network(seed, layers=2)]
     for number, (operation, one, two) in enumerate(steps):
         lake.append(made(lake, operation, one, two, 1000 * seed + number))
@@ -59,3 +57,26 @@ def test_the_answer_is_a_forest(taken: Take, steps: list[tuple[str, int, int]], 
     told = {item.child for item in found.derivations} | set(found.roots)
     assert {version for family in found.families if len(family) > 1 for version in family} <= told
     assert all(item.relation is Relation.MERGED_FROM or len(item.parents) == 1 for item in found.derivations)
+
+
+@settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 20), st.integers(0, 20)), min_size=2, max_size=9),
+    st.integers(0, 1000),
+)
+def test_the_answer_is_a_forest(taken: Take, steps: list[tuple[str, int, int]], seed: int) -> None:
+    answered(taken, steps, seed)
+
+
+@settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(("train", "merge", "merge", "edit")), st.integers(0, 20), st.integers(0, 20)),
+        min_size=10,
+        max_size=18,
+    ),
+    st.integers(0, 1000),
+)
+def test_so_it_is_where_not_all_pairs_are_weighed(taken: Take, steps: list[tuple[str, int, int]], seed: int) -> None:
+    with patch.object(topology, "MOST_WORK", 0.0):
+        answered(taken, steps, seed)

@@ -11,7 +11,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.far_parts import FAR, far_parts
 from lineage.inference import infer
-from lineage.neighbours import depth_levels
+from lineage.neighbours import BRIDGES, Neighbours, bridges, depth_levels
 from lineage.topology import WeighedLink
 from tests.unit.lineage.networks import Weights, network, trained
 
@@ -84,3 +84,14 @@ def test_parts_and_far_links_are_the_tree(size: int, seed: int) -> None:
     assert len(parts) == len(far) + 1
     if far:
         assert min(links[pair].tail for pair in far) > FAR * max(links[pair].tail for part in parts for pair in part)
+
+
+def test_bridges_join_what_is_free_in_two_parts_where_they_are_nearest() -> None:
+    values = np.array([[0.0], [1.0], [5.0], [5.5], [1.5]])
+    # The last is a merge: nothing else hangs from it.
+    parts = Neighbours(edges=((0, 1), (2, 3), (1, 4)), free=frozenset({0, 1, 2, 3}))
+    found = bridges(parts, values)
+    assert (1, 2) in found
+    assert all(4 not in pair and (pair[0] < 2) != (pair[1] < 2) for pair in found)
+    assert len(found) <= BRIDGES
+    assert bridges(Neighbours(edges=((0, 1), (1, 2), (2, 3), (1, 4)), free=parts.free), values) == []
