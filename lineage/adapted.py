@@ -146,8 +146,8 @@ def _from_family(
             ),
             Observation(
                 kind="gradient_paths",
-                statement="its gradients came back through matrices like those of this version, by "
-                f"{paths:.1f} against {float(candidates.paths[second]):.1f} for the next member",
+                statement="how far its gradients came back through what sets the matrices of this version apart: "
+                f"{paths:.1f}, for the next member {float(candidates.paths[second]):.1f}",
                 value=paths,
                 log_odds=float(over[2]),
                 method="gradient_paths.gradient_paths",
