@@ -98,44 +98,79 @@ def elementwise_fit(
         same = float(equal[base, alive].mean()) if alive.any() else 0.0
         if alive.sum() < LEAST_VALUES or not LEAST_UNCHANGED < same < 1 - LEAST_UNCHANGED:
             continue
-        rest = [member for member in range(len(candidates)) if member != base]
-        for one, two in combinations(rest, 2):
-            fit = _fit(values[alive], others[:, alive], base, (one, two), tensor[alive], slack[alive])
-            if fit is not None and (best is None or fit.explained > best.explained):
-                best = fit
+        fit = _best_pair(values[alive], others[:, alive], base, tensor[alive], slack[alive])
+        if fit is not None and (best is None or fit.explained > best.explained):
+            best = fit
     return best
 
 
-def _fit(
-    values: Vectors, others: Vectors, base: int, members: tuple[int, int], tensor: NDArray[np.int64], slack: Vectors
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """What lies between a base and the child, and how near a formula must come."""
+
+    base: int
+    values: Vectors
+    close: Vectors
+    moved: NDArray[np.bool_]
+    tensor: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A task vector times its constant, and the values it gives by itself."""
+
+    member: int
+    scale: float
+    values: Vectors
+    alone: NDArray[np.bool_]
+
+
+def _best_pair(
+    values: Vectors, others: Vectors, base: int, tensor: NDArray[np.int64], slack: Vectors
 ) -> ElementwiseFit | None:
-    change = values - others[base]
-    first, second = (others[member] - others[base] for member in members)
-    close = 2e-6 * np.abs(others[base]) + 2e-3 * np.abs(change) + 1e-12 + slack
-    moved = np.abs(change) > 1e-6 * np.abs(others[base])
-    if not moved.any() or np.mean(close[moved] > 0.5 * np.abs(change[moved])) > MOST_BLURRED:
+    """The pair of task vectors that gives most values; only those that give some by themselves are paired."""
+    difference = values - others[base]
+    close = 2e-6 * np.abs(others[base]) + 2e-3 * np.abs(difference) + 1e-12 + slack
+    moved = np.abs(difference) > 1e-6 * np.abs(others[base])
+    if not moved.any() or np.mean(close[moved] > 0.5 * np.abs(difference[moved])) > MOST_BLURRED:
         return None
-    left, right = _constant(change, first, moved), _constant(change, second, moved)
-    if left is None or right is None:
+    change = _Change(base=base, values=difference, close=close, moved=moved, tensor=tensor)
+    parts = [part for member in range(len(others)) if member != base and (part := _part(change, others, member))]
+    fits = [fit for one, two in combinations(parts, 2) if (fit := _fit(change, one, two))]
+    return max(fits, key=lambda fit: fit.explained, default=None)
+
+
+def _part(change: _Change, others: Vectors, member: int) -> _Part | None:
+    vector = others[member] - others[change.base]
+    scale = _constant(change.values, vector, change.moved)
+    if scale is None:
         return None
-    alone = (np.abs(change - left * first) < close) & moved, (np.abs(change - right * second) < close) & moved
-    open_values = moved & ~alone[0] & ~alone[1]
-    total = np.abs(change - left * first - right * second) < close
-    mixture = _constant(change - right * second, left * first - right * second, open_values & ~total)
+    alone = (np.abs(change.values - scale * vector) < change.close) & change.moved
+    if float(alone.mean()) < LEAST_EXCLUSIVE:
+        return None
+    return _Part(member=member, scale=scale, values=scale * vector, alone=alone)
+
+
+def _fit(change: _Change, one: _Part, two: _Part) -> ElementwiseFit | None:
+    values, close, moved = change.values, change.close, change.moved
+    open_values = moved & ~one.alone & ~two.alone
+    total = np.abs(values - one.values - two.values) < close
+    mixture = _constant(values - two.values, one.values - two.values, open_values & ~total)
     mean = np.zeros_like(total)
     if mixture is not None and 0 < mixture < 1:
-        mean = np.abs(change - mixture * left * first - (1 - mixture) * right * second) < close
+        mean = np.abs(values - mixture * one.values - (1 - mixture) * two.values) < close
     summed, averaged = int((open_values & total).sum()), int((open_values & ~total & mean).sum())
-    given = ~moved | alone[0] | alone[1] | total | mean
+    given = ~moved | one.alone | two.alone | total | mean
     # Where either constituent gives the value, their values stand in one ratio: that shows no choice between them.
-    shares = [float((item & ~other).mean()) for item, other in (alone, alone[::-1])]
-    if min(shares) < LEAST_EXCLUSIVE or float(given.mean()) < EXPLAINED or not _mixed(alone, moved, tensor):
+    shares = [float((item & ~other).mean()) for item, other in ((one.alone, two.alone), (two.alone, one.alone))]
+    mixed = _mixed((one.alone, two.alone), moved, change.tensor)
+    if min(shares) < LEAST_EXCLUSIVE or float(given.mean()) < EXPLAINED or not mixed:
         return None
     return ElementwiseFit(
-        base=base,
-        members=members,
+        base=change.base,
+        members=(one.member, two.member),
         method="dare" if summed > averaged else "ties",
-        scales=(left, right),
+        scales=(one.scale, two.scale),
         explained=float(given.mean()),
     )
 

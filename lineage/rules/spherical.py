@@ -71,47 +71,97 @@ def spherical_fit(
     Notes
     -----
     Two free coefficients a tensor, by least squares on its Gram matrix; with the angle between the two members they
-    give the place on the arc: t = atan2(c2 sin, c1 + c2 cos) / angle. Time O(k^2) small systems a tensor.
+    give the place on the arc: t = atan2(c2 sin, c1 + c2 cos) / angle. Time O(k^2) small systems a tensor, all pairs at
+    once.
     """
     if len(candidates) < 2:
         return None
     stacked = np.vstack([candidates, child])
     grams = np.stack([stacked[:, part] @ stacked[:, part].T for part in segments])
     rounded = np.zeros(len(segments)) if rounding is None else rounding
+    one, two = np.array(list(combinations(range(len(candidates)), 2))).T
+    found = _Combinations.of(grams, one, two, rounded)
     best: SphericalFit | None = None
-    for one, two in combinations(range(len(candidates)), 2):
-        fit = _fit(grams, one, two, rounded, most_residual)
+    for place in np.flatnonzero(found.exact(rounded, most_residual)).tolist():
+        fit = _fit(found, place, (int(one[place]), int(two[place])), rounded)
         if fit is not None and (best is None or fit.residual < best.residual):
             best = fit
     return best
 
 
-def _fit(grams: Vectors, one: int, two: int, rounding: Vectors, most_residual: float) -> SphericalFit | None:
-    aa, bb, ab = grams[:, one, one], grams[:, two, two], grams[:, one, two]
-    ac, bc, cc = grams[:, one, -1], grams[:, two, -1], grams[:, -1, -1]
-    apart = aa + bb - 2 * ab
-    moved = (apart > 1e-9 * (aa + bb)) & (apart > LEAST_SIGNAL * rounding)
-    if not moved.any():
-        return None
-    determinant = np.where(moved, aa * bb - ab**2, 1.0)
-    determinant = np.where(np.abs(determinant) > 1e-14 * aa * bb, determinant, np.inf)
-    left, right = (ac * bb - bc * ab) / determinant, (bc * aa - ac * ab) / determinant
-    rest = cc - 2 * (left * ac + right * bc) + left**2 * aa + right**2 * bb + 2 * left * right * ab
-    left_over, distance = max(float(rest[moved].sum()), 0.0), float(apart[moved].sum())
-    lost = float(rounding[moved].sum())
-    residual = float(np.sqrt(max(left_over - lost, 0.0) / distance))
-    # Where the members agree, the child must agree with them as well.
-    still = float((aa + cc - 2 * ac)[~moved].clip(min=0).sum())
-    if left_over > most_residual**2 * distance + MOST_ROUNDING * lost:
-        return None
-    if still > most_residual**2 * distance + LEAST_SIGNAL * float(rounding[~moved].sum()):
-        return None
-    cosine = np.clip(ab[moved] / np.sqrt(aa[moved] * bb[moved]), -1, 1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Combinations:
+    """The child as a combination of every pair, tensor by tensor: arrays of (tensors, pairs).
+
+    Attributes
+    ----------
+    aa, bb, ab, apart : array
+        Products of the two members, and their squared distance.
+    left, right : array
+        The coefficients.
+    rest : array
+        Energy that is left.
+    child_apart : array
+        Squared distance of the child from the first member.
+    moved : bool array
+        Where the members differ by more than rounding.
+    """
+
+    aa: Vectors
+    bb: Vectors
+    ab: Vectors
+    apart: Vectors
+    left: Vectors
+    right: Vectors
+    rest: Vectors
+    child_apart: Vectors
+    moved: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, grams: Vectors, one: NDArray[np.int64], two: NDArray[np.int64], rounding: Vectors) -> _Combinations:
+        aa, bb, ab = grams[:, one, one], grams[:, two, two], grams[:, one, two]
+        ac, bc, cc = grams[:, one, -1], grams[:, two, -1], grams[:, -1, -1][:, None]
+        apart = aa + bb - 2 * ab
+        moved = (apart > 1e-9 * (aa + bb)) & (apart > LEAST_SIGNAL * rounding[:, None])
+        determinant = np.where(moved, aa * bb - ab**2, 1.0)
+        determinant = np.where(np.abs(determinant) > 1e-14 * aa * bb, determinant, np.inf)
+        left, right = (ac * bb - bc * ab) / determinant, (bc * aa - ac * ab) / determinant
+        rest = cc - 2 * (left * ac + right * bc) + left**2 * aa + right**2 * bb + 2 * left * right * ab
+        return cls(
+            aa=aa,
+            bb=bb,
+            ab=ab,
+            apart=apart,
+            left=left,
+            right=right,
+            rest=rest,
+            child_apart=(aa + cc - 2 * ac).clip(min=0),
+            moved=moved,
+        )
+
+    def exact(self, rounding: Vectors, most_residual: float) -> NDArray[np.bool_]:
+        """Pairs that leave no more than allowed, and with which the child agrees where the two agree."""
+        lost = np.where(self.moved, rounding[:, None], 0.0).sum(axis=0)
+        unmoved = np.where(self.moved, 0.0, rounding[:, None]).sum(axis=0)
+        allowed = most_residual**2 * np.where(self.moved, self.apart, 0.0).sum(axis=0)
+        left_over = np.where(self.moved, self.rest, 0.0).sum(axis=0).clip(min=0)
+        still = np.where(self.moved, 0.0, self.child_apart).sum(axis=0)
+        near = (left_over <= allowed + MOST_ROUNDING * lost) & (still <= allowed + LEAST_SIGNAL * unmoved)
+        found: NDArray[np.bool_] = self.moved.any(axis=0) & near
+        return found
+
+
+def _fit(found: _Combinations, place: int, members: tuple[int, int], rounding: Vectors) -> SphericalFit | None:
+    moved = found.moved[:, place]
+    aa, bb, ab, left, right = (item[moved, place] for item in (found.aa, found.bb, found.ab, found.left, found.right))
+    left_over, distance = max(float(found.rest[moved, place].sum()), 0.0), float(found.apart[moved, place].sum())
+    residual = float(np.sqrt(max(left_over - float(rounding[moved].sum()), 0.0) / distance))
+    cosine = np.clip(ab / np.sqrt(aa * bb), -1, 1)
     angle = np.arccos(cosine)
-    shares = np.arctan2(right[moved] * np.sin(angle), left[moved] + right[moved] * cosine) / np.maximum(angle, 1e-12)
+    shares = np.arctan2(right * np.sin(angle), left + right * cosine) / np.maximum(angle, 1e-12)
     low, share, high = np.percentile(shares, [25, 50, 75])
     # One tensor of either gives a median in the middle as well; but those were edited, one after the other.
     between = (shares > LEAST_SHARE) & (shares < 1 - LEAST_SHARE)
     if not LEAST_SHARE < share < 1 - LEAST_SHARE or (shares.size < LEAST_OWN and between.mean() < 0.5):
         return None
-    return SphericalFit(members=(one, two), share=float(share), spread=float(high - low), residual=residual)
+    return SphericalFit(members=members, share=float(share), spread=float(high - low), residual=residual)
