@@ -16,7 +16,7 @@ from lineage.nearness import mean_squares
 from lineage.tail_distance import QuietBasis, tail_energies
 from lineage.threads import processors
 
-MOST_WORK = 4e10
+MOST_WORK = 2.5e10
 """Multiplications spent on the links of one family as long as all pairs are weighed."""
 
 QUIET_NEIGHBOURS = 4
