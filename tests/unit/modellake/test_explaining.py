@@ -142,7 +142,7 @@ def test_an_adapter_that_fits_nothing_is_left_open(opened):
 def test_what_is_not_sure_enough_is_open_and_says_what_would_have_been_named(directory, command, opened):
     sure = opened.explain("acme/third").parentages[0].confidence
     try:
-        said = command("infer", "--least-confidence", 0.95)
+        said = command("infer", "--least-confidence", 0.99)
         assert "cannot tell: acme/third: " in said.out
         assert "; likeliest acme/first, " in said.out
         found = opened.explain("acme/third")
@@ -153,7 +153,7 @@ def test_what_is_not_sure_enough_is_open_and_says_what_would_have_been_named(dir
         hidden = opened.explain("zoo/one")
         assert hidden.outcome is Outcome.OPEN
         assert hidden.parentages[0].words == "fine tuned from a version that is not in the lake"
-        report = command("infer", "--least-confidence", 0.95, "--json").json
+        report = command("infer", "--least-confidence", 0.99, "--json").json
         likeliest = {item["version"]: item["likeliest"] for item in report["abstentions"]}
         assert likeliest[found.version.id]["confidence"] == sure
     finally:
