@@ -161,6 +161,9 @@ def test_a_reader_goes_from_a_model_to_its_data_and_on_to_what_shares_rows_with_
     eventually(browser, lambda: "data/words" in texts(browser, "h3"), "the related data set")
     eventually(browser, lambda: "superset of" in texts(browser, ".mp-chip"), "its relations")
 
+    # A page that is still being drawn may lose a click.
+    quiet = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+    eventually(browser, lambda: browser.find_elements(By.CSS_SELECTOR, quiet), "the end of the drawing")
     browser.find_element(By.CSS_SELECTOR, ".st-key-all_datasets button").click()
     box = eventually(
         browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".st-key-data_text input"), "the filter of the list"
