@@ -90,7 +90,7 @@ def read_lake(path: Path) -> Lake:
 
 
 def known_bases(truth: Truth, named: Mapping[str, Fingerprint]) -> tuple[KnownBase, ...]:
-    """The adapters of a lake that are not there merged as well, and whose base is among those they can be held against.
+    """The adapters of a lake whose base is among the members they can be held against.
 
     The family's tree is the inferred one, as it is when adapters are placed.
     """

@@ -13,13 +13,13 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.adapters import adapter_fit, repeated
 from lineage.calibration import Calibration
+from lineage.derivations import COPIES
 from lineage.gradient_paths import gradient_paths
 from lineage.spanning_tree import depths_of
 
 TRIED = 24
 """Members of a family that an adapter is held against: its root, and those with most children."""
 
-COPIES = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM, Relation.REPARAMETRIZED_FROM)
 STEPS = (Relation.FINE_TUNED_FROM, Relation.EDITED_FROM)
 
 Edge = tuple[str, str, Relation]

@@ -17,6 +17,7 @@ from lineage.rules.merge import Merge
 from lineage.rules.passthrough import LEAST_SIZE
 from lineage.rules.registry import directed_transformation
 from lineage.rules.traits import Traits
+from lineage.spanning_tree import ancestors_of
 
 LOSSY = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM)
 
@@ -155,18 +156,11 @@ def _without_cycles(size: int, edges: Sequence[CertainEdge]) -> list[CertainEdge
     joined = DisjointSet(range(size))
     parents: dict[int, set[int]] = {}
 
-    def descends(node: int, ancestor: int) -> bool:
-        seen, open_nodes = {node}, [node]
-        while open_nodes:
-            above = parents.get(open_nodes.pop(), set()) - seen
-            seen |= above
-            open_nodes += above
-        return ancestor in seen
-
     kept = []
     for edge in edges:
         everyone = {edge.parent} if edge.merge is None else set(edge.merge.members)
-        if any(descends(parent, edge.child) for parent in everyone) or not joined.merge(edge.parent, edge.child):
+        circle = any(edge.child in {parent, *ancestors_of(parent, parents)} for parent in everyone)
+        if circle or not joined.merge(edge.parent, edge.child):
             continue
         parents[edge.child] = everyone
         kept.append(edge)

@@ -15,6 +15,10 @@ from lineage.rules.expansion import added_rows, layer_count
 from lineage.rules.registry import reversible_transformation
 
 METHOD = "weights/1"
+
+COPIES = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM, Relation.REPARAMETRIZED_FROM)
+"""What is no version of its own where a teacher or a base is sought: its source stands for it."""
+
 MOST_CERTAIN = 0.999
 
 

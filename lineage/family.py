@@ -27,7 +27,7 @@ from lineage.nearness import nearest_relatives
 from lineage.neighbours import below_copies, bridges, link_costs, neighbour_tree
 from lineage.rooting import rooted_tree
 from lineage.rules.traits import traits
-from lineage.spanning_tree import Rooting, link_posteriors, orient
+from lineage.spanning_tree import Rooting, ancestors_of, link_posteriors, orient
 from lineage.topology import WeighedLink, weigh, weighed_links
 
 
@@ -155,17 +155,7 @@ def _own_ancestors(certain: Sequence[CertainEdge], parents: Mapping[int, int]) -
     above = {child: {parent} for child, parent in parents.items()}
     merges = {edge.child: set(edge.merge.members) for edge in certain if edge.merge is not None}
     above.update(merges)
-    found = set()
-    for merge in merges:
-        seen: set[int] = set()
-        waiting = [merge]
-        while waiting:
-            more = above.get(waiting.pop(), set()) - seen
-            seen |= more
-            waiting += more
-        if merge in seen:
-            found.add(merge)
-    return found
+    return {merge for merge in merges if merge in ancestors_of(merge, above)}
 
 
 def _neighbour_odds(

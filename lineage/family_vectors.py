@@ -50,10 +50,6 @@ class SharedVectors:
         """The same for each role."""
         return np.array([np.square(self.steps[part]).sum() / 12 for part in self.segments])
 
-    def first(self, count: int) -> SharedVectors:
-        """The version with its first relatives alone."""
-        return SharedVectors(values=self.values[: count + 1], steps=self.steps, segments=self.segments)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyVectors:

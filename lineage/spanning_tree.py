@@ -9,12 +9,15 @@ on u's side.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import DisjointSet
+
+Node = TypeVar("Node", bound=Hashable)
 
 Link = tuple[int, int, float]
 """Two nodes and their distance."""
@@ -266,6 +269,23 @@ def orient(edges: Sequence[tuple[int, int]], root: int) -> dict[int, int]:
                 parents[other] = node
                 order.append(other)
     return parents
+
+
+def ancestors_of(node: Node, parents: Mapping[Node, Collection[Node]]) -> set[Node]:
+    """All above a node; the node itself where it goes round in a circle.
+
+    Examples
+    --------
+    >>> sorted(ancestors_of("c", {"c": ["b", "x"], "b": ["a"]}))
+    ['a', 'b', 'x']
+    """
+    found: set[Node] = set()
+    waiting = [node]
+    while waiting:
+        more = set(parents.get(waiting.pop(), ())) - found
+        found |= more
+        waiting += more
+    return found
 
 
 def depths_of(parents: Mapping[str, str]) -> dict[str, int]:

@@ -19,9 +19,9 @@ from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Basis, Relation
 from lineage.conclusions import Conclusions
-from lineage.derivations import METHOD
+from lineage.derivations import COPIES, METHOD
 from lineage.output_geometry import OutputGeometry, agreement, output_geometry, output_map
-from lineage.spanning_tree import depths_of
+from lineage.spanning_tree import ancestors_of, depths_of
 
 LARGER = 1.1
 """A teacher has at least so many times the parameters of its student."""
@@ -36,8 +36,6 @@ what was trained further from a teacher has clearer outputs of the same geometry
 NAMED = 0.4
 """How sure the teacher is: three of five are named right on trained lakes (`benchmarks.edge_kinds`), in which every
 such model is a student; elsewhere many are not."""
-
-COPIES = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM, Relation.REPARAMETRIZED_FROM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,21 +136,10 @@ def _ranked(members: Iterable[_Agreement], parents: Mapping[str, Sequence[str]])
     depths = depths_of({child: above[0] for child, above in parents.items()})
     # What was trained with its output map frozen agrees as well as what it was trained from.
     ranked = sorted(members, key=lambda item: (-round(item.mapped, 12), depths.get(item.version, 0), item.version))
-    best, above = ranked[0], _ancestors(ranked[0].version, parents)
+    best, above = ranked[0], ancestors_of(ranked[0].version, parents)
     least = best.mapped - NOT_TOLD * (1 - best.mapped)
     first = min(
         (item for item in ranked if item is best or (item.version in above and item.mapped >= least)),
         key=lambda item: (depths.get(item.version, 0), ranked.index(item)),
     )
     return [first, *(item for item in ranked if item is not first)]
-
-
-def _ancestors(version: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
-    found: set[str] = set()
-    waiting = [version]
-    while waiting:
-        for parent in parents.get(waiting.pop(), ()):
-            if parent not in found:
-                found.add(parent)
-                waiting.append(parent)
-    return found
