@@ -25,7 +25,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.adapter_bases import base_candidates
 from lineage.calibration import LEAST_FORWARD, LEAST_NEIGHBOURS, Calibration, default_calibration, log_odds
-from lineage.cues import edge_cues, node_angles
+from lineage.cues import node_angles
 from lineage.family import FamilyTree, family_tree
 from lineage.family_vectors import FamilyVectors
 from lineage.inference import infer
@@ -34,7 +34,7 @@ from lineage.symmetry.copies import DistinctMembers
 from lineage.symmetry.frame import common_frame
 
 ADAPTERS = ("adapter_root", "adapter_taken_back", "adapter_paths")
-CUES = ("growth", "row_growth", "clock", "grid", "angle")
+CUES = ("growth", "row_growth", "decay", "clock", "grid", "angle")
 SHARPNESS = (2.0, 3.0, 4.0)
 
 
@@ -162,10 +162,10 @@ def _features(family: Family, start: Calibration) -> NDArray[np.float64]:
     rows = []
     for edge in tree.edges:
         ends = (edge.parent, edge.child)
-        if edge.certain is not None or not {ends, ends[::-1]} & family.true:
+        if edge.cues is None or edge.certain is not None or not {ends, ends[::-1]} & family.true:
             continue
         child, parent = ends if ends in family.true else ends[::-1]
-        cues = edge_cues(family.fingerprints[parent], family.fingerprints[child], unit)
+        cues = edge.cues if ends in family.true else edge.cues.reversed()
         angle = angles.get((child, parent), 0.0) - angles.get((parent, child), 0.0)
         rows.append([*(cues.features[name] for name in CUES[:-1]), angle])
     return np.array(rows).reshape(-1, len(CUES))

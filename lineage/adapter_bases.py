@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
-from lineage.adapters import adapter_fit, repeated
+from lineage.adapters import repeated, shared_modules
 from lineage.calibration import Calibration
 from lineage.derivations import COPIES
 from lineage.gradient_paths import gradient_paths
@@ -91,7 +91,7 @@ def base_candidates(adapter: Fingerprint, group: Sequence[Fingerprint], edges: S
     Those that have fewer of the adapter's matrices than another are passed over. Time O(n m u^3) for n members, at most
     `TRIED`, and m modules of u units.
     """
-    held = [(adapter_fit(adapter, item).modules, item) for item in tried(group, edges)]
+    held = [(shared_modules(adapter, item), item) for item in tried(group, edges)]
     most = max(modules for modules, _ in held)
     members = [item for modules, item in held if modules == most]
     by_id = {item.version: item for item in group}

@@ -140,6 +140,14 @@ class RoleStack:
     columns: Indices
     blocks: NDArray[np.float32]
 
+    def held(self, pairs: Sequence[tuple[int, int]], size: int) -> tuple[Indices, Indices]:
+        """Which pairs of `size` versions both have the role (m,), and their places in the stack (m, 2)."""
+        place = np.full(size, -1, dtype=np.int64)
+        place[self.members] = np.arange(len(self.members))
+        ends = place[np.asarray(pairs, dtype=np.int64).reshape(-1, 2)]
+        rows = np.flatnonzero((ends >= 0).all(axis=1))
+        return rows, ends[rows]
+
 
 def role_stacks(
     fingerprints: Sequence[Fingerprint],

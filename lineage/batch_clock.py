@@ -10,18 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.arborescence import minimum_arborescence
+from lineage.pairs import Pair, connected_parts
 
 COUNTED = 5.0
 """Log-odds for the version with the smaller count being the parent."""
 
 STATISTICS = "running_mean"
-
-Pair = tuple[int, int]
 
 
 def came_first(first: Fingerprint, second: Fingerprint) -> int:
@@ -77,8 +74,7 @@ def clocked_forest(
     either way where both ends were trained apart. Time O(m log n).
     """
     size = len(fingerprints)
-    rows, columns = np.array(joined, dtype=np.int64).reshape(-1, 2).T
-    count, group = connected_components(coo_array((np.ones(len(joined)), (rows, columns)), shape=(size, size)))
+    count, group = connected_parts(size, joined)
     order, arcs = list[Pair](), list[tuple[int, int, float]]()
     told = False
     for (one, two), cost in costs.items():

@@ -28,8 +28,8 @@ class Calibration:
     link_sharpness : float
         Exponent that turns a squared tail distance into the weight of a link: how much rarer a wrong neighbour is when
         it lies farther away.
-    growth, row_growth, clock, grid, angle : float
-        Log-odds for a direction per unit of each cue of `lineage.direction` (the clock and the grid as signs).
+    growth, row_growth, decay, clock, grid, angle : float
+        Log-odds for a direction per unit of each cue of `lineage.cues` (the clock and the grid as signs).
     shape : float
         Weight of the prior of being the root that the shape of a tree gives (`lineage.spanning_tree.shape_prior`).
     adapter_root, adapter_taken_back, adapter_paths : float
@@ -43,6 +43,7 @@ class Calibration:
     link_sharpness: float
     growth: float
     row_growth: float
+    decay: float
     clock: float
     grid: float
     angle: float

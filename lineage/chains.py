@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from lineage.link_weights import WeighedLink
+from lineage.pairs import Pair, pair_of
 from lineage.spanning_tree import orient
-from lineage.topology import WeighedLink
-
-Pair = tuple[int, int]
 
 NO_CHAIN = 0.1
 """Gap from which on the middle of a chain is none. Of the true chains of trained lakes none has a gap above 0.04; of
@@ -44,7 +43,7 @@ def chain_gap(links: Mapping[Pair, WeighedLink], one: int, middle: int, two: int
     >>> chain_gap(links, 0, 1, 2), chain_gap(links, 1, 0, 2)
     (-1.0, 2.5)
     """
-    found = [links.get((min(pair), max(pair))) for pair in ((one, middle), (middle, two), (one, two))]
+    found = [links.get(pair_of(*pair)) for pair in ((one, middle), (middle, two), (one, two))]
     if any(link is None for link in found):
         return None
     first, second, across = (link.tail for link in found if link is not None)
@@ -85,15 +84,12 @@ def straightened(
     for child, parent in before.items():
         while parent in parents:
             above = parents[parent]
-            pairs = [(min(pair), max(pair)) for pair in ((child, parent), (parent, above))]
+            pairs = [pair_of(*pair) for pair in ((child, parent), (parent, above))]
             gap = chain_gap(links, above, parent, child)
             if gap is None or gap <= NO_CHAIN or any(pair in fixed for pair in pairs):
                 break
-            if links[min(child, above), max(child, above)].tail > MOST_FARTHER * links[pairs[0]].tail:
+            if links[pair_of(child, above)].tail > MOST_FARTHER * links[pairs[0]].tail:
                 break
             parents[child] = parent = above
-    moved = {
-        (min(child, old), max(child, old)): (min(child, parents[child]), max(child, parents[child]))
-        for child, old in before.items()
-    }
+    moved = {pair_of(child, old): pair_of(child, parents[child]) for child, old in before.items()}
     return [moved.get(pair, pair) for pair in edges]

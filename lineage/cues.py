@@ -16,6 +16,7 @@ from lineage.calibration import Calibration
 from lineage.direction import Reading, changes, decay_clock, grid_lost, growth, row_growth
 from lineage.rules.expansion import layer_count, repeats_layers
 from lineage.rules.traits import Traits, traits
+from lineage.weight_decay import UNKNOWN, Decay
 
 GROWTH_BOUND = 2.0
 SCALE_CHANGE = 5.0
@@ -27,6 +28,10 @@ SPREAD = 0.5
 
 NOTHING = Reading(value=0.0, error=0.0)
 LEAST_GRID = 0.02
+
+SURE_DECAY = 10.0
+"""Standard errors from which on a decay is as sure as it gets."""
+
 READ = 32
 READ_SIDE = 256
 
@@ -56,6 +61,8 @@ class EdgeCues:
     ----------
     growth, rows : Reading or None
         See `lineage.direction.growth` and `row_growth`.
+    decay : Decay
+        See `lineage.weight_decay`.
     clock : float or None
         See `lineage.direction.decay_clock`.
     clock_rows : int
@@ -71,6 +78,7 @@ class EdgeCues:
 
     growth: Reading | None
     rows: Reading | None
+    decay: Decay
     clock: float | None
     clock_rows: int
     grid: float | None
@@ -89,6 +97,7 @@ class EdgeCues:
             self,
             growth=None if self.growth is None else self.growth.reversed(),
             rows=None if self.rows is None else self.rows.reversed(),
+            decay=self.decay.reversed(),
             clock=None if self.clock is None else -self.clock,
             grid=None if self.grid is None else -self.grid,
             batches=None if self.batches is None else self.batches[::-1],
@@ -105,6 +114,8 @@ class EdgeCues:
             f"{grown.error:.2f} (a step away adds about 1, one back takes about 1)",
             "row_growth": f"rows that moved more also grew more (slope {rows.value:+.2f}, give or take "
             f"{rows.error:.2f}; positive for a step away), whatever the decay of weights",
+            "decay": "in the directions that training leaves alone the weights shrank by "
+            f"{100 * self.decay.value:.3f} %, give or take {100 * self.decay.error:.3f} %: the decay of weights",
             "clock": f"{self.clock_rows} rows that no example touched all shrank by the same factor, "
             f"{np.exp(-(self.clock or 0)):.6f}: the decay of weights ran from parent to child",
             "grid": f"{abs(self.grid or 0):.1%} of the values lie on a 16-bit grid in the "
@@ -117,10 +128,21 @@ class EdgeCues:
             "task_head": "one has a head for a task where the other has none or that of its first training: heads for "
             "tasks are put on trained models",
         }
-        values = {"growth": grown.value, "clock": self.clock, "grid": self.grid, "row_growth": rows.value}
+        values = {
+            "growth": grown.value,
+            "clock": self.clock,
+            "grid": self.grid,
+            "row_growth": rows.value,
+            "decay": self.decay.value,
+        }
+        methods = {"decay": "weight_decay.decays"}
         return tuple(
             Observation(
-                kind=name, statement=words[name], value=values.get(name), log_odds=part, method=f"direction.{name}"
+                kind=name,
+                statement=words[name],
+                value=values.get(name),
+                log_odds=part,
+                method=methods.get(name, f"direction.{name}"),
             )
             for name, part in self.parts
         )
@@ -131,6 +153,7 @@ def edge_cues(
     second: Fingerprint,
     calibration: Calibration,
     signs: tuple[Traits, Traits] | None = None,
+    decay: Decay = UNKNOWN,
 ) -> EdgeCues:
     """All cues of direction between two neighbours, positive for `first` being the parent.
 
@@ -141,6 +164,8 @@ def edge_cues(
     calibration : Calibration
     signs : (Traits, Traits), optional
         Of the two, if they are known.
+    decay : Decay
+        By how much more than the first the second decayed.
     """
     read = {tensor.role for tensor in largest_samples(first, READ, side=READ_SIDE)}
     read |= {tensor.role for tensor in first.tensors if tensor.role.startswith("embed")}
@@ -150,6 +175,7 @@ def edge_cues(
     features = {
         "growth": 0.0 if grown is None else bounded_growth(grown),
         "row_growth": 0.0 if rows is None else float(np.clip(rows.shrunk(SPREAD), -ROWS_BOUND, ROWS_BOUND)),
+        "decay": float(np.clip(decay.score / SURE_DECAY, -1.0, 1.0)),
         "clock": 0.0 if clock is None else float(np.sign(clock[0])),
         "grid": 0.0 if grid is None or abs(grid) < LEAST_GRID else float(np.sign(grid)),
     }
@@ -157,6 +183,7 @@ def edge_cues(
     return EdgeCues(
         growth=grown,
         rows=rows,
+        decay=decay,
         clock=None if clock is None else clock[0],
         clock_rows=0 if clock is None else clock[1],
         grid=grid,

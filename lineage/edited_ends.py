@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lineage.topology import WeighedLink
-
-Pair = tuple[int, int]
+from lineage.link_weights import WeighedLink
+from lineage.pairs import Pair, pair_of
 
 NO_TAIL = 1e-9
 """Squared tail distance, in the family's typical ones, that is but rounding."""
@@ -69,7 +68,7 @@ def at_the_right_ends(
             rivals = [rival for rival in edits.get(end, ()) if rival != other and other not in edits.get(end, ())]
             odds, rival = max(((carried(values, end, rival, other), -rival) for rival in rivals), default=(0.0, 0))
             if odds > LEAST_ODDS:
-                pair = (min(-rival, other), max(-rival, other))
+                pair = pair_of(-rival, other)
                 break
         moved.append(pair)
     return tuple(moved)

@@ -20,15 +20,18 @@ from lineage.calibration import Calibration
 from lineage.certain import CertainEdge, certain_edges
 from lineage.cues import EdgeCues
 from lineage.edited_ends import at_the_right_ends
+from lineage.family_decays import FamilyDecays
 from lineage.family_vectors import FamilyVectors
 from lineage.hidden_parents import HiddenParent, balanced, hidden_parents
+from lineage.link_weights import WeighedLink, weigh
 from lineage.measured_roles import measured_roles
 from lineage.nearness import nearest_relatives
 from lineage.neighbours import below_copies, bridges, link_costs, neighbour_tree
+from lineage.pairs import pair_of
 from lineage.rooting import rooted_tree
 from lineage.rules.traits import traits
 from lineage.spanning_tree import Rooting, ancestors_of, link_posteriors, orient
-from lineage.topology import WeighedLink, weigh, weighed_links
+from lineage.topology import weighed_links
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +124,17 @@ def family_tree(
     loose = frozenset(place for place, item in enumerate(fingerprints) if item.version in estimated)
     certain = certain_edges(fingerprints, near, vectors, signs, loose, merging or fingerprints)
     copies = {edge.child for edge in certain if edge.directed and edge.lossy}
-    weighed, units = weighed_links(fingerprints, roles, near, aside=copies)
+    decays = FamilyDecays(fingerprints, roles)
+    weighed, yardstick = weighed_links(fingerprints, roles, near, decays, aside=copies)
     links = {(link.one, link.two): link for link in weighed}
     while True:
         nearest = neighbour_tree(fingerprints, links, certain, calibration.link_sharpness)
         if missing := set(bridges(nearest, vectors.values)) - links.keys():
-            links |= {(link.one, link.two): link for link in weigh(fingerprints, sorted(missing), roles, units)[0]}
+            more = weigh(fingerprints, sorted(missing), sorted(roles), yardstick)
+            links |= {(link.one, link.two): link for link in more}
             continue
         spanning = at_the_right_ends(below_copies(nearest.edges, certain, vectors), links, vectors.values)
-        tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, calibration)
+        tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, decays, calibration)
         impossible = _own_ancestors(certain, orient(tree.edges, tree.rooting.root))
         if not impossible:
             break
@@ -196,7 +201,7 @@ def _tree_edges(
     rivals = _rivals(links)
     found = []
     for child, parent in sorted(parents.items()):
-        pair = (min(parent, child), max(parent, child))
+        pair = pair_of(parent, child)
         rule = by_ends.get((parent, child)) or by_ends.get((child, parent))
         near = 1.0 if rule is not None else neighbours[pair]
         forward = rooting.forward[parent, child]

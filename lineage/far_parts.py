@@ -10,13 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
-import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-
-from lineage.topology import WeighedLink
-
-Pair = tuple[int, int]
+from lineage.link_weights import WeighedLink
+from lineage.pairs import Pair, connected_parts
 
 FAR = 50.0
 """Ratio of squared tail distances between and within parts. At twenty the nearest member is still the right one."""
@@ -57,8 +52,7 @@ def far_parts(
 def _parts(edges: Sequence[Pair]) -> list[list[Pair]]:
     """The edges of each connected part; nothing for a part without edges."""
     size = 1 + max((node for pair in edges for node in pair), default=0)
-    one, two = np.array(edges, dtype=np.int64).reshape(-1, 2).T
-    _, group = connected_components(coo_array((np.ones(len(edges)), (one, two)), shape=(size, size)))
+    _, group = connected_parts(size, edges)
     found: dict[int, list[Pair]] = {}
     for pair in sorted(edges, key=min):
         found.setdefault(int(group[pair[0]]), []).append(pair)

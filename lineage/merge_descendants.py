@@ -15,9 +15,8 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from lineage.certain import CertainEdge
 from lineage.chains import chain_gap
-from lineage.topology import WeighedLink
-
-Pair = tuple[int, int]
+from lineage.link_weights import WeighedLink
+from lineage.pairs import Pair, pair_of
 
 MOST_GAP = -0.1
 """Largest gap of a step beyond a merge (`lineage.chains.chain_gap`), seen from whichever constituent. In trained lakes
@@ -61,7 +60,7 @@ def merge_descendants(
     kept: dict[int, list[Pair]] = {}
 
     def tail(one: int, two: int) -> float:
-        link = links.get((min(one, two), max(one, two)))
+        link = links.get(pair_of(one, two))
         return np.inf if link is None else link.tail
 
     def beyond(merge: int, node: int) -> bool:

@@ -15,12 +15,11 @@ from lineage.certain import CertainEdge
 from lineage.cues import LOSSY_IS_LEAF
 from lineage.edited_ends import NO_TAIL, carried
 from lineage.family_vectors import FamilyVectors
+from lineage.link_weights import WeighedLink
 from lineage.merge_descendants import merge_descendants
+from lineage.pairs import Pair, pair_of
 from lineage.rules.expansion import layer_count, repeats_layers
 from lineage.spanning_tree import minimum_spanning_forest
-from lineage.topology import WeighedLink
-
-Pair = tuple[int, int]
 
 LEAST_COST = 1e-6
 """What is nearer than this share of the nearest pair that differs is as near as equal."""
@@ -78,7 +77,7 @@ def neighbour_tree(
     trees = merge_descendants(merges, links, copied)
     late = {node for tree in trees.values() for pair in tree for node in pair}
     aside = _below(merges.keys() | twins.keys() | late, certain)
-    forced = [_pair(edge.parent, edge.child) for edge in certain] + [_pair(*twin) for twin in twins.items()]
+    forced = [pair_of(edge.parent, edge.child) for edge in certain] + [pair_of(*twin) for twin in twins.items()]
     free = [pair for pair in links if not aside & set(pair)]
     joined = [pair for pair in forced if not aside & set(pair)]
     costs = link_costs(np.array([links[pair].cost for pair in free]), sharpness)
@@ -125,7 +124,7 @@ def bridges(neighbours: Neighbours, values: NDArray[np.float64]) -> list[Pair]:
         mine, theirs = known[inside], known[outside]
         squares = np.square(mine).sum(axis=1)[:, None] + np.square(theirs).sum(axis=1) - 2 * mine @ theirs.T
         for place in np.argsort(squares, axis=None, kind="stable")[:BRIDGES].tolist():
-            found.add(_pair(inside[place // len(outside)], outside[place % len(outside)]))
+            found.add(pair_of(inside[place // len(outside)], outside[place % len(outside)]))
     return sorted(found)
 
 
@@ -176,7 +175,7 @@ def below_copies(edges: Sequence[Pair], certain: Sequence[CertainEdge], vectors:
     -------
     tuple of (one, two)
     """
-    made = {_pair(edge.parent, edge.child) for edge in certain}
+    made = {pair_of(edge.parent, edge.child) for edge in certain}
     copies: dict[int, list[int]] = {}
     for edge in certain:
         if edge.lossy and edge.directed:
@@ -190,7 +189,7 @@ def below_copies(edges: Sequence[Pair], certain: Sequence[CertainEdge], vectors:
                 (carried(vectors.values, source, copy, other, alike=0.0), -copy) for copy in copies[source]
             )
             if odds > LOSSY_IS_LEAF:
-                pair = _pair(-copy, other)
+                pair = pair_of(-copy, other)
                 break
         moved.append(pair)
     return tuple(moved)
@@ -208,7 +207,7 @@ def _twins(links: Mapping[Pair, WeighedLink], certain: Sequence[CertainEdge]) ->
         joined.merge(edge.child, edge.parent)
 
     def touches(node: int, part: int) -> bool:
-        link = links.get(_pair(node, part))
+        link = links.get(pair_of(node, part))
         return node == part or (link is not None and link.tail < NO_TAIL)
 
     found: dict[int, int] = {}
@@ -229,7 +228,3 @@ def _below(tops: set[int], certain: Sequence[CertainEdge]) -> set[int]:
         found |= more
         grew = bool(more)
     return found
-
-
-def _pair(one: int, two: int) -> Pair:
-    return (min(one, two), max(one, two))

@@ -18,14 +18,14 @@ from lineage.calibration import Calibration
 from lineage.certain import CertainEdge
 from lineage.chains import straightened
 from lineage.cues import EdgeCues, edge_cues, node_angles
+from lineage.family_decays import FamilyDecays
 from lineage.family_vectors import FamilyVectors
 from lineage.far_parts import far_parts
+from lineage.link_weights import WeighedLink
 from lineage.neighbours import link_costs
+from lineage.pairs import Pair, pair_of
 from lineage.rules.traits import Traits
 from lineage.spanning_tree import Rooting, orient, root_posterior, shape_prior
-from lineage.topology import WeighedLink
-
-Pair = tuple[int, int]
 
 FORCED = 40.0
 """Log-odds that stand for certainty."""
@@ -60,6 +60,7 @@ def rooted_tree(
     certain: Sequence[CertainEdge],
     vectors: FamilyVectors,
     signs: Sequence[Traits],
+    decays: FamilyDecays,
     calibration: Calibration,
 ) -> RootedTree:
     """The most probable tree among a spanning tree and what it becomes as seen from its likely roots.
@@ -77,13 +78,14 @@ def rooted_tree(
     vectors : FamilyVectors
     signs : sequence of Traits
         Of each member.
+    decays : FamilyDecays
     calibration : Calibration
 
     Notes
     -----
     Time O(k n) for k likely roots, beside the cues of the few edges that are not in the spanning tree.
     """
-    judge = _Judge(fingerprints, links, certain, vectors, signs, calibration)
+    judge = _Judge(fingerprints, links, certain, vectors, signs, decays, calibration)
     far, parts = far_parts(edges, links, judge.forced)
     if not far:
         return _most_probable(judge, tuple(edges), links)
@@ -118,13 +120,12 @@ class _Judge:
         certain: Sequence[CertainEdge],
         vectors: FamilyVectors,
         signs: Sequence[Traits],
+        decays: FamilyDecays,
         calibration: Calibration,
     ) -> None:
-        self.forced: Collection[Pair] = {
-            (min(edge.parent, edge.child), max(edge.parent, edge.child)) for edge in certain
-        }
+        self.forced: Collection[Pair] = {pair_of(edge.parent, edge.child) for edge in certain}
         self._fingerprints, self._signs, self._calibration = fingerprints, signs, calibration
-        self._certain, self._vectors = certain, vectors
+        self._certain, self._vectors, self._decays = certain, vectors, decays
         pairs = sorted(links)
         costs = link_costs(np.array([links[pair].cost for pair in pairs]), calibration.link_sharpness)
         self._costs = dict(zip(pairs, costs.tolist(), strict=True))
@@ -134,7 +135,9 @@ class _Judge:
     def rooted(self, edges: tuple[Pair, ...]) -> tuple[RootedTree, dict[Pair, float]]:
         """A tree with its root, and the score of each direction of each edge."""
         if edges not in self._seen:
-            cues = {pair: self._read(pair) for pair in edges if pair not in self.forced}
+            trained = [pair for pair in edges if pair not in self.forced]
+            self._decays.read(trained)
+            cues = {pair: self._read(pair) for pair in trained}
             scores = self._scores(edges, cues)
             rooting = root_posterior(edges, scores, prior=self._prior(edges))
             self._seen[edges] = RootedTree(edges=edges, rooting=rooting, cues=cues), scores
@@ -154,7 +157,13 @@ class _Judge:
         if pair not in self._cues:
             one, two = pair
             signs = self._signs[one], self._signs[two]
-            self._cues[pair] = edge_cues(self._fingerprints[one], self._fingerprints[two], self._calibration, signs)
+            self._cues[pair] = edge_cues(
+                self._fingerprints[one],
+                self._fingerprints[two],
+                self._calibration,
+                signs,
+                self._decays.between(pair),
+            )
         return self._cues[pair]
 
     def _scores(self, edges: Sequence[Pair], cues: Mapping[Pair, EdgeCues]) -> dict[Pair, float]:

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from lineage.pairs import pair_of
 from lineage.symmetry.aligning import Network
 from lineage.symmetry.dropped_values import MOST_UNCHANGED, MOVED, join_chosen
 from lineage.symmetry.exact_relations import join_exact
@@ -61,7 +62,7 @@ def settled(networks: Sequence[Network], free: Sequence[int], precisions: Sequen
     place = {member: number for number, member in enumerate(members)}
     fixed = [item not in near for item in members]
     groups = ScaleGroups([networks[item] for item in members], fixed)
-    pairs = sorted({(min(one, two), max(one, two)) for one, others in near.items() for two in others})
+    pairs = sorted({pair_of(one, two) for one, others in near.items() for two in others})
     exact = join_exact(groups, [(place[one], place[two]) for one, two in pairs])
     still = [item for item in members if item not in near]
     exact += [(place[one], place[two]) for one, two in combinations(still, 2) if _chosen(vectors[one], vectors[two])]

@@ -12,11 +12,11 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.certain import CertainEdge
 from lineage.chains import chain_gap, straightened
 from lineage.inference import infer
+from lineage.link_weights import WeighedLink
 from lineage.merge_descendants import merge_descendants
 from lineage.rules.merge import Merge
 from lineage.spanning_tree import orient
 from lineage.tail_distance import tail_energies
-from lineage.topology import WeighedLink
 from tests.unit.lineage.networks import mixed, network, trained
 
 Take = Callable[[dict[str, np.ndarray]], Fingerprint]

@@ -11,8 +11,8 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.edited_ends import at_the_right_ends, carried
 from lineage.inference import infer
+from lineage.link_weights import WeighedLink
 from lineage.spanning_tree import orient
-from lineage.topology import WeighedLink
 from tests.unit.lineage.networks import mixed, network, trained
 
 Take = Callable[[dict[str, np.ndarray]], Fingerprint]

@@ -11,8 +11,8 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.far_parts import FAR, far_parts
 from lineage.inference import infer
+from lineage.link_weights import WeighedLink
 from lineage.neighbours import BRIDGES, Neighbours, bridges, depth_levels
-from lineage.topology import WeighedLink
 from tests.unit.lineage.networks import Weights, network, trained
 
 Take = Callable[[dict[str, np.ndarray]], Fingerprint]
