@@ -88,7 +88,8 @@ def straightened(
             gap = chain_gap(links, above, parent, child)
             if gap is None or gap <= NO_CHAIN or any(pair in fixed for pair in pairs):
                 break
-            if links[pair_of(child, above)].tail > MOST_FARTHER * links[pairs[0]].tail:
+            direct, over = links[pair_of(child, above)], links[pairs[0]]
+            if direct.tail > MOST_FARTHER * over.tail or direct.shared < over.shared:
                 break
             parents[child] = parent = above
     moved = {pair_of(child, old): pair_of(child, parents[child]) for child, old in before.items()}

@@ -9,6 +9,7 @@ import numpy as np
 from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Basis, Relation
+from lineage.calibration import log_odds
 from lineage.family import TreeEdge
 from lineage.rules.comparison import Comparison, Transformation
 from lineage.rules.expansion import added_rows, layer_count
@@ -20,6 +21,8 @@ COPIES = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM, Relation.REPARAMETRIZED
 """What is no version of its own where a teacher or a base is sought: its source stands for it."""
 
 MOST_CERTAIN = 0.999
+LEAST_NEARNESS = 2e-9
+"""Where what a tail distance counts for ends, 20 in log-odds."""
 
 
 def derivation(family: Sequence[Fingerprint], edge: TreeEdge) -> Derivation:
@@ -141,7 +144,7 @@ def _not_finite(comparison: Comparison) -> tuple[Observation, ...]:
 def _nearness(family: Sequence[Fingerprint], edge: TreeEdge) -> tuple[Observation, ...]:
     if edge.link is None or edge.certain is not None:
         return ()
-    odds = float(np.clip(np.log(edge.neighbours) - np.log1p(-min(edge.neighbours, 1 - 1e-9)), -20, 20))
+    odds = log_odds(edge.neighbours, least=LEAST_NEARNESS)
     near = Observation(
         kind="tail_distance",
         statement=f"tail distance {np.sqrt(edge.link.tail):.3g} (1 is typical of the family)"

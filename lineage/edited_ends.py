@@ -20,7 +20,7 @@ NO_TAIL = 1e-9
 ALIKE = 0.3
 """Cosine that the changes of two trainings may have with each other: a share that this explains says nothing."""
 
-LEAST_ODDS = 5.0
+LEAST_ODDS = 2.0
 """Log-odds for an edge to move."""
 
 FARTHEST = 4.0
@@ -59,7 +59,7 @@ def at_the_right_ends(
     edits: dict[int, list[int]] = {}
     for pair in edges:
         link = links.get(pair)
-        if link is not None and link.tail < NO_TAIL and link.frobenius > 0:
+        if link is not None and link.tail < NO_TAIL and link.frobenius + link.aside > 0:
             for end, other in (pair, pair[::-1]):
                 edits.setdefault(end, []).append(other)
     moved = []

@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from graph_schema.fingerprint import Fingerprint
 from lineage.batch_clock import COUNTED, trained_apart
 from lineage.calibration import Calibration
@@ -23,10 +21,10 @@ from lineage.edited_ends import at_the_right_ends
 from lineage.family_decays import FamilyDecays
 from lineage.family_vectors import FamilyVectors
 from lineage.hidden_parents import HiddenParent, balanced, hidden_parents
-from lineage.link_weights import WeighedLink, weigh
+from lineage.link_weights import WeighedLink, link_costs, weigh
 from lineage.measured_roles import measured_roles
 from lineage.nearness import nearest_relatives
-from lineage.neighbours import below_copies, bridges, link_costs, neighbour_tree
+from lineage.neighbours import below_copies, bridges, neighbour_tree
 from lineage.pairs import pair_of
 from lineage.rooting import rooted_tree
 from lineage.rules.traits import traits
@@ -176,8 +174,8 @@ def _neighbour_odds(
     leaves = {edge.child for edge in certain if degree[edge.child] == 1}
     rivals = [pair for pair in links if not leaves & set(pair)]
     everything = list(dict.fromkeys([*rivals, *edges]))
-    costs = np.array([links[pair].cost if pair in links else 0.0 for pair in everything])
-    log_weights = -link_costs(costs, calibration.link_sharpness)
+    unweighed = WeighedLink(one=0, two=0, tail=0.0, frobenius=0.0)
+    log_weights = -link_costs([links.get(pair, unweighed) for pair in everything], calibration.link_sharpness)
     log_weights -= [COUNTED * trained_apart(fingerprints[one], fingerprints[two]) for one, two in everything]
     return dict(zip(edges, link_posteriors(len(fingerprints), edges, everything, log_weights), strict=True))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import RoleStack, role_stacks
 from lineage.pairs import Pair
+from lineage.shared_tensors import shared_tensors
 from lineage.tail_distance import tail_energies
 from lineage.threads import processors
 
@@ -20,7 +22,14 @@ BATCH = 64
 TIE_BREAK = 1e-6
 """Share of the Frobenius distance that decides between neighbours whose tail distances are nothing but rounding."""
 
-SAME_FACTOR = 1e-9
+LEAST_COST = 1e-6
+"""What is nearer than this share of the nearest pair that differs is as near as equal."""
+
+SHARED = 40.0
+"""Log-odds that stand for certainty: what a tensor in common is worth against another link without it."""
+
+NEARLY = 0.05
+"""A change of factors that moves no weights farther than this share of a tail's length leaves the tail as it is."""
 
 Factors = Mapping[str, NDArray[np.float64]]
 """What each member's weights are multiplied by, for each role (`lineage.family_decays`)."""
@@ -39,6 +48,8 @@ class WeighedLink:
         nothing differs, infinite where nothing can be compared.
     missing : float in [0, 1]
         Share of the matrices of either that the other lacks.
+    shared : int
+        Tensors that the two have in common to the bit (`lineage.shared_tensors`).
     aside : float
         Squared distance over the matrices that are not measured; 0 unless one of the two equals another member in all
         that are.
@@ -50,6 +61,7 @@ class WeighedLink:
     frobenius: float
     missing: float = 0.0
     aside: float = 0.0
+    shared: int = 0
 
     @property
     def cost(self) -> float:
@@ -93,11 +105,26 @@ class Yardstick:
         return cls(tail=_medians(energies.tail, roles), frobenius=_medians(energies.frobenius, roles), factors=factors)
 
 
+def link_costs(links: Sequence[WeighedLink], sharpness: float) -> NDArray[np.float64]:
+    """Minus the logarithm of each link's weight: a power of its cost, and what it shares.
+
+    The cost is bounded where it is rounding or unknown.
+    """
+    costs = np.array([link.cost for link in links])
+    known = costs[(costs > 0) & np.isfinite(costs)]
+    low, high = (LEAST_COST * known.min(), known.max() / LEAST_COST) if known.size else (1.0, 1.0)
+    found: NDArray[np.float64] = sharpness * np.log(np.clip(costs, low, high))
+    return found - SHARED * np.array([link.shared for link in links], dtype=np.float64)
+
+
 def weigh(
     fingerprints: Sequence[Fingerprint], pairs: Sequence[Pair], roles: Sequence[str], yardstick: Yardstick
 ) -> tuple[WeighedLink, ...]:
     """Squared distances of some pairs on a yardstick that others have set."""
-    return weighed(fingerprints, pairs, roles, measured(fingerprints, pairs, roles, yardstick.factors), yardstick)
+    plain = measured(fingerprints, pairs, roles)
+    return weighed(
+        fingerprints, pairs, roles, undecayed(fingerprints, pairs, roles, plain, yardstick.factors), yardstick
+    )
 
 
 def weighed(
@@ -113,60 +140,70 @@ def weighed(
         _in_units(energies.tail, [yardstick.tail[role] for role in roles]).tolist(),
         _in_units(energies.frobenius, [yardstick.frobenius[role] for role in roles]).tolist(),
         _missing(fingerprints, pairs),
+        shared_tensors(fingerprints, pairs),
         strict=True,
     )
     return tuple(
-        WeighedLink(one=one, two=two, tail=tail, frobenius=energy, missing=missing)
-        for (one, two), tail, energy, missing in found
+        WeighedLink(one=one, two=two, tail=tail, frobenius=energy, missing=missing, shared=shared)
+        for (one, two), tail, energy, missing, shared in found
     )
 
 
-def measured(
-    fingerprints: Sequence[Fingerprint], pairs: Sequence[Pair], roles: Sequence[str], factors: Factors
-) -> Energies:
-    """The changes between the members of some pairs; of tails the shorter one, with the decay and without.
+def measured(fingerprints: Sequence[Fingerprint], pairs: Sequence[Pair], roles: Sequence[str]) -> Energies:
+    """The changes between the members of some pairs, as their weights stand.
 
     Notes
     -----
-    One role in memory at a time, one eigendecomposition a role and pair, two where the decay was not the same.
+    One role in memory at a time, one eigendecomposition a role and pair.
     """
-    plain = _read(fingerprints, pairs, roles, {})
-    return undecayed(fingerprints, pairs, roles, plain, factors)
+    shape = (len(pairs), len(roles))
+    found = Energies(frobenius=np.full(shape, np.nan), tail=np.full(shape, np.nan))
+    for stack in role_stacks(fingerprints, roles=roles):
+        column = roles.index(stack.role)
+        rows, ends = stack.held(pairs, len(fingerprints))
+        found.frobenius[rows, column], found.tail[rows, column] = _changes(stack, ends, None)
+    return found
 
 
 def undecayed(
     fingerprints: Sequence[Fingerprint],
     pairs: Sequence[Pair],
     roles: Sequence[str],
-    plain: Energies,
+    energies: Energies,
     factors: Factors,
+    *,
+    before: Factors = MappingProxyType({}),
 ) -> Energies:
-    """What was measured as the weights stand, with the decay taken out of its tails where that makes them shorter."""
-    told = [role for role in roles if role in factors]
-    if not told:
-        return plain
-    columns = [roles.index(role) for role in told]
-    tail = plain.tail.copy()
-    tail[:, columns] = np.fmin(tail[:, columns], _read(fingerprints, pairs, told, factors).tail)
-    return replace(plain, tail=tail)
+    """What was measured, its tails without the decay of weights where that makes them shorter.
 
+    Parameters
+    ----------
+    fingerprints : sequence of Fingerprint
+    pairs : sequence of (one, two)
+    roles : sequence of str
+    energies : Energies
+        Of these pairs and roles.
+    factors : Factors
+    before : Factors
+        What the tails were measured with before. Where the factor between two members is nearly the same, so is the
+        tail, and it is not measured again.
 
-def _read(
-    fingerprints: Sequence[Fingerprint], pairs: Sequence[Pair], roles: Sequence[str], factors: Factors
-) -> Energies:
-    """Where factors are given, only pairs whose two members differ in them; NaN elsewhere."""
-    shape = (len(pairs), len(roles))
-    found = Energies(frobenius=np.full(shape, np.nan), tail=np.full(shape, np.nan))
-    for stack in role_stacks(fingerprints, roles=roles):
+    Notes
+    -----
+    One eigendecomposition a role and pair that is measured again.
+    """
+    tail = energies.tail.copy()
+    for stack in role_stacks(fingerprints, roles=sorted(factors.keys() & set(roles))):
         column = roles.index(stack.role)
         rows, ends = stack.held(pairs, len(fingerprints))
-        scale = factors.get(stack.role)
-        if scale is not None:
-            scale = scale[stack.members]
-            apart = np.abs(scale[ends[:, 0]] / scale[ends[:, 1]] - 1) > SAME_FACTOR
-            rows, ends = rows[apart], ends[apart]
-        found.frobenius[rows, column], found.tail[rows, column] = _changes(stack, ends, scale)
-    return found
+        scale, old = factors[stack.role][stack.members], before.get(stack.role)
+        moved = np.log(scale if old is None else scale / old[stack.members])
+        lengths = np.linalg.norm(stack.blocks.reshape(len(stack.blocks), -1), axis=1)
+        farther = np.abs(moved[ends[:, 0]] - moved[ends[:, 1]]) * np.minimum(*lengths[ends].T)
+        again = farther > NEARLY * np.sqrt(tail[rows, column])
+        _, shorter = _changes(stack, ends[again], scale)
+        tail[rows[again], column] = np.fmin(tail[rows[again], column], shorter)
+    return replace(energies, tail=tail)
 
 
 def _changes(

@@ -15,15 +15,11 @@ from lineage.certain import CertainEdge
 from lineage.cues import LOSSY_IS_LEAF
 from lineage.edited_ends import NO_TAIL, carried
 from lineage.family_vectors import FamilyVectors
-from lineage.link_weights import WeighedLink
+from lineage.link_weights import WeighedLink, link_costs
 from lineage.merge_descendants import merge_descendants
 from lineage.pairs import Pair, pair_of
 from lineage.rules.expansion import layer_count, repeats_layers
 from lineage.spanning_tree import minimum_spanning_forest
-
-LEAST_COST = 1e-6
-"""What is nearer than this share of the nearest pair that differs is as near as equal."""
-
 
 BRIDGES = 4
 
@@ -80,7 +76,7 @@ def neighbour_tree(
     forced = [pair_of(edge.parent, edge.child) for edge in certain] + [pair_of(*twin) for twin in twins.items()]
     free = [pair for pair in links if not aside & set(pair)]
     joined = [pair for pair in forced if not aside & set(pair)]
-    costs = link_costs(np.array([links[pair].cost for pair in free]), sharpness)
+    costs = link_costs([links[pair] for pair in free], sharpness)
     weights = dict(zip(free, costs.tolist(), strict=True))
     kept: list[Pair] = []
     levels = depth_levels(fingerprints)
@@ -88,7 +84,7 @@ def neighbour_tree(
         some = {pair: cost for pair, cost in weights.items() if max(levels[pair[0]], levels[pair[1]]) <= level}
         told = clocked_forest(fingerprints, some, joined + kept)
         if told is None:
-            weighed = [(*pair, links[pair].cost) for pair in some]
+            weighed = [(*pair, cost) for pair, cost in some.items()]
             chosen = minimum_spanning_forest(len(fingerprints), weighed, forced=joined + kept)
             told = [weighed[index][:2] for index in chosen]
         kept += told
@@ -147,14 +143,6 @@ def depth_levels(fingerprints: Sequence[Fingerprint]) -> list[int]:
     keys = [(late, count if late else -count) for late, count in zip(grown, counts, strict=True)]
     order = sorted(set(keys))
     return [order.index(key) for key in keys]
-
-
-def link_costs(costs: NDArray[np.float64], sharpness: float) -> NDArray[np.float64]:
-    """Minus the logarithm of each link's weight: a power of its cost, bounded where that is rounding or unknown."""
-    known = costs[(costs > 0) & np.isfinite(costs)]
-    low, high = (LEAST_COST * known.min(), known.max() / LEAST_COST) if known.size else (1.0, 1.0)
-    found: NDArray[np.float64] = sharpness * np.log(np.clip(costs, low, high))
-    return found
 
 
 def below_copies(edges: Sequence[Pair], certain: Sequence[CertainEdge], vectors: FamilyVectors) -> tuple[Pair, ...]:

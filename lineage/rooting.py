@@ -21,8 +21,7 @@ from lineage.cues import EdgeCues, edge_cues, node_angles
 from lineage.family_decays import FamilyDecays
 from lineage.family_vectors import FamilyVectors
 from lineage.far_parts import far_parts
-from lineage.link_weights import WeighedLink
-from lineage.neighbours import link_costs
+from lineage.link_weights import WeighedLink, link_costs
 from lineage.pairs import Pair, pair_of
 from lineage.rules.traits import Traits
 from lineage.spanning_tree import Rooting, orient, root_posterior, shape_prior
@@ -127,7 +126,7 @@ class _Judge:
         self._fingerprints, self._signs, self._calibration = fingerprints, signs, calibration
         self._certain, self._vectors, self._decays = certain, vectors, decays
         pairs = sorted(links)
-        costs = link_costs(np.array([links[pair].cost for pair in pairs]), calibration.link_sharpness)
+        costs = link_costs([links[pair] for pair in pairs], calibration.link_sharpness)
         self._costs = dict(zip(pairs, costs.tolist(), strict=True))
         self._cues: dict[Pair, EdgeCues] = {}
         self._seen: dict[tuple[Pair, ...], tuple[RootedTree, dict[Pair, float]]] = {}

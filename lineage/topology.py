@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import role_stacks
 from lineage.family_decays import FamilyDecays
-from lineage.link_weights import WeighedLink, Yardstick, measured, ties_broken, undecayed, weighed
+from lineage.link_weights import WeighedLink, Yardstick, link_costs, measured, ties_broken, undecayed, weighed
 from lineage.nearness import mean_squares
 from lineage.pairs import Pair, pair_of
 from lineage.spanning_tree import minimum_spanning_forest
@@ -69,15 +69,17 @@ def weighed_links(
     """
     members = [member for member in range(len(fingerprints)) if member not in aside]
     pairs, names = _candidates(fingerprints, roles, near, members), sorted(roles)
-    plain = measured(fingerprints, pairs, names, {})
-    yardstick = Yardstick.of(plain, names, {})
-    links = weighed(fingerprints, pairs, names, plain, yardstick)
+    energies = measured(fingerprints, pairs, names)
+    yardstick = Yardstick.of(energies, names, {})
+    links = weighed(fingerprints, pairs, names, energies, yardstick)
     for _ in range(ROUNDS):
-        tree = minimum_spanning_forest(len(fingerprints), [(link.one, link.two, link.cost) for link in links])
+        costs = link_costs(links, 1.0).tolist()
+        ends = [(link.one, link.two, cost) for link, cost in zip(links, costs, strict=True)]
+        tree = minimum_spanning_forest(len(fingerprints), ends)
         factors = decays.factors(sorted(pairs[place] for place in tree))
         if not factors:
             break
-        energies = undecayed(fingerprints, pairs, names, plain, factors)
+        energies = undecayed(fingerprints, pairs, names, energies, factors, before=yardstick.factors)
         yardstick = Yardstick.of(energies, names, factors)
         links = weighed(fingerprints, pairs, names, energies, yardstick)
     return ties_broken(fingerprints, links, roles), yardstick
