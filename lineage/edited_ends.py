@@ -6,7 +6,7 @@ tree. But what is next to the edited version has the whole edit, and what is nex
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,10 @@ ROUNDED = 0.02
 
 
 def at_the_right_ends(
-    edges: Sequence[Pair], links: Mapping[Pair, WeighedLink], values: NDArray[np.float64]
+    edges: Sequence[Pair],
+    links: Mapping[Pair, WeighedLink],
+    values: NDArray[np.float64],
+    fixed: Collection[Pair] = (),
 ) -> tuple[Pair, ...]:
     """Let each neighbour of an edited version and its source hang from the one it shares the edit with.
 
@@ -41,6 +44,8 @@ def at_the_right_ends(
     links : mapping of (one, two) to WeighedLink
     values : (n, d) array
         `lineage.family_vectors.FamilyVectors.values`.
+    fixed : collection of (one, two)
+        Edges that stand.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def at_the_right_ends(
                 edits.setdefault(end, []).append(other)
     moved = []
     for pair in edges:
-        for end, other in (pair, pair[::-1]):
+        for end, other in () if pair in fixed else (pair, pair[::-1]):
             rivals = [rival for rival in edits.get(end, ()) if rival != other and other not in edits.get(end, ())]
             odds, rival = max(((carried(values, end, rival, other), -rival) for rival in rivals), default=(0.0, 0))
             if odds > LEAST_ODDS:

@@ -131,7 +131,8 @@ def family_tree(
             more = weigh(fingerprints, sorted(missing), sorted(roles), yardstick)
             links |= {(link.one, link.two): link for link in more}
             continue
-        spanning = at_the_right_ends(below_copies(nearest.edges, certain, vectors), links, vectors.values)
+        made = {pair_of(edge.parent, edge.child) for edge in certain if edge.merge is not None}
+        spanning = at_the_right_ends(below_copies(nearest.edges, certain, vectors), links, vectors.values, made)
         tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, decays, calibration)
         impossible = _own_ancestors(certain, orient(tree.edges, tree.rooting.root))
         if not impossible:

@@ -71,7 +71,7 @@ def find_merges(
         candidates = [other for other in near[child] if other not in copies and vectors.covers(child, other)][
             :CANDIDATES
         ]
-        merge = _passthrough(child, fingerprints, index)
+        merge = _passthrough(child, fingerprints, index, near[child])
         if merge is None and len(candidates) >= 2:
             shared = vectors.shared([child, *candidates])
             if shared.values.shape[1] >= LEAST_VALUES and not _repeats(shared):
@@ -95,8 +95,10 @@ def _repeats(shared: SharedVectors) -> bool:
     return apart <= SAME**2 * float(np.square(shared.values[0]).sum())
 
 
-def _passthrough(child: int, fingerprints: Sequence[Fingerprint], index: Mapping[str, frozenset[int]]) -> Merge | None:
-    fit = stitching(child, fingerprints, index)
+def _passthrough(
+    child: int, fingerprints: Sequence[Fingerprint], index: Mapping[str, frozenset[int]], near: Sequence[int]
+) -> Merge | None:
+    fit = stitching(child, fingerprints, index, near)
     if fit is None:
         return None
     # Where all that parts the child from a source is a low-rank change, that source was edited, or is the edit.

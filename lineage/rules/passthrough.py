@@ -42,7 +42,9 @@ def content_index(fingerprints: Sequence[Fingerprint], copies: frozenset[int]) -
     return {content: frozenset(found) for content, found in holders.items()}
 
 
-def stitching(child: int, fingerprints: Sequence[Fingerprint], index: Mapping[str, frozenset[int]]) -> Stitching | None:
+def stitching(
+    child: int, fingerprints: Sequence[Fingerprint], index: Mapping[str, frozenset[int]], near: Sequence[int] = ()
+) -> Stitching | None:
     """The fewest versions that together hold (nearly) all tensors of the child, where one alone does not.
 
     Parameters
@@ -51,6 +53,9 @@ def stitching(child: int, fingerprints: Sequence[Fingerprint], index: Mapping[st
     fingerprints : sequence of Fingerprint
     index : mapping
         `content_index` of them.
+    near : sequence of int
+        Relatives of the child, nearest first. Of versions that give as much the nearest counts: one that was edited or
+        trained elsewhere lies farther away in what it does not give.
 
     Returns
     -------
@@ -66,6 +71,7 @@ def stitching(child: int, fingerprints: Sequence[Fingerprint], index: Mapping[st
     sources = [(tensor.size, held) for tensor, held in zip(tensors, held_by, strict=True)]
     if not total or sum(size for size, held in sources if held) < COVERED * total:
         return None
+    rank = {member: place for place, member in enumerate(near)}
     members: list[int] = []
     shares: list[float] = []
     left = sources
@@ -75,7 +81,7 @@ def stitching(child: int, fingerprints: Sequence[Fingerprint], index: Mapping[st
             gains.update(dict.fromkeys(held, size))
         if not gains or len(members) == MOST_SOURCES:
             return None
-        best = min(gains, key=lambda member: (-gains[member], member))
+        best = min(gains, key=lambda member: (-gains[member], rank.get(member, len(rank)), member))
         if gains[best] < LEAST_OWN * total:
             break
         members.append(best)
