@@ -135,14 +135,9 @@ class EdgeCues:
             "row_growth": rows.value,
             "decay": self.decay.value,
         }
-        methods = {"decay": "weight_decay.decays"}
         return tuple(
             Observation(
-                kind=name,
-                statement=words[name],
-                value=values.get(name),
-                log_odds=part,
-                method=methods.get(name, f"direction.{name}"),
+                kind=name, statement=words[name], value=values.get(name), log_odds=part, method=f"direction.{name}"
             )
             for name, part in self.parts
         )

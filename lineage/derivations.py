@@ -153,14 +153,16 @@ def _nearness(family: Sequence[Fingerprint], edge: TreeEdge) -> tuple[Observatio
         log_odds=odds,
         method="tail_distance",
     )
-    if edge.runner_up is None or edge.runner_up_tail is None or edge.link.tail <= 0:
+    if edge.runner_up is None or edge.runner_up_link is None or edge.link.tail <= 0:
         return (near,)
-    ratio = float(np.sqrt(edge.runner_up_tail / edge.link.tail))
+    ratio = float(np.sqrt(edge.runner_up_link.tail / edge.link.tail))
+    fewer = edge.link.shared - edge.runner_up_link.shared
     if not np.isfinite(ratio):
         return (near,)
     following = Observation(
         kind="runner_up",
-        statement=f"the next best parent, {family[edge.runner_up].version[:12]}, is {ratio:.3g} times as far",
+        statement=f"the next best parent, {family[edge.runner_up].version[:12]}, is {ratio:.3g} times as far"
+        + (f", and lacks {fewer} of the tensors that stayed as they were" if fewer > 0 else ""),
         value=ratio,
         method="tail_distance",
     )

@@ -54,8 +54,8 @@ class TreeEdge:
         The cues of direction, first being the parent.
     runner_up : int or None
         The next best parent.
-    runner_up_tail : float or None
-        Squared tail distance to it.
+    runner_up_link : WeighedLink or None
+        Distances to it.
     """
 
     parent: int
@@ -67,7 +67,7 @@ class TreeEdge:
     link: WeighedLink | None
     cues: EdgeCues | None
     runner_up: int | None
-    runner_up_tail: float | None
+    runner_up_link: WeighedLink | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +216,8 @@ def _tree_edges(
                 certain=rule,
                 link=links.get(pair),
                 cues=None if direction is None else direction if pair[0] == parent else direction.reversed(),
-                runner_up=None if runner_up is None else runner_up[1],
-                runner_up_tail=None if runner_up is None else runner_up[0],
+                runner_up=runner_up,
+                runner_up_link=None if runner_up is None else links[pair_of(runner_up, child)],
             )
         )
     return tuple(found)
@@ -233,14 +233,14 @@ def _descendants(size: int, parents: Mapping[int, int]) -> list[set[int]]:
     return below
 
 
-def _rivals(links: Mapping[tuple[int, int], WeighedLink]) -> dict[int, list[tuple[float, int]]]:
-    """The neighbours of each member by tail distance, nearest first."""
-    found: dict[int, list[tuple[float, int]]] = {}
+def _rivals(links: Mapping[tuple[int, int], WeighedLink]) -> dict[int, list[int]]:
+    """The neighbours of each member: what shares most tensors first, then by tail distance, nearest first."""
+    found: dict[int, list[tuple[int, float, int]]] = {}
     for (one, two), link in links.items():
-        found.setdefault(one, []).append((link.tail, two))
-        found.setdefault(two, []).append((link.tail, one))
-    return {member: sorted(others) for member, others in found.items()}
+        found.setdefault(one, []).append((-link.shared, link.tail, two))
+        found.setdefault(two, []).append((-link.shared, link.tail, one))
+    return {member: [other for _, _, other in sorted(others)] for member, others in found.items()}
 
 
-def _runner_up(parent: int, below: set[int], rivals: Sequence[tuple[float, int]]) -> tuple[float, int] | None:
-    return next((item for item in rivals if item[1] != parent and item[1] not in below), None)
+def _runner_up(parent: int, below: set[int], rivals: Sequence[int]) -> int | None:
+    return next((other for other in rivals if other != parent and other not in below), None)
