@@ -14,6 +14,9 @@ from lineage.pairs import Pair, pair_of
 from lineage.spanning_tree import orient
 from lineage.weight_decay import STEPS, Decay, Readings, decays, pooled
 
+LARGEST = 50.0
+"""Logarithm of a factor beyond which none is believed, however long the chain of decays."""
+
 LEAST_SCORE = 2.0
 """Standard errors from which on a decay is looked at closely, and taken out."""
 
@@ -72,6 +75,7 @@ class FamilyDecays:
                 sign = 1.0 if pair[1] == node else -1.0
                 step = self._found[pair][1]
                 logs[node] = logs[above] + sign * np.array([step.get(role, 0.0) for role in self._roles])
+        logs = np.clip(logs, -LARGEST, LARGEST)
         return {role: np.exp(logs[:, place]) for place, role in enumerate(self._roles) if logs[:, place].any()}
 
     def read(self, pairs: Iterable[Pair]) -> None:

@@ -198,7 +198,7 @@ def undecayed(
         rows, ends = stack.held(pairs, len(fingerprints))
         scale, old = factors[stack.role][stack.members], before.get(stack.role)
         moved = np.log(scale if old is None else scale / old[stack.members])
-        lengths = np.linalg.norm(stack.blocks.reshape(len(stack.blocks), -1), axis=1)
+        lengths = np.sqrt(np.einsum("kij,kij->k", stack.blocks, stack.blocks, dtype=np.float64))
         farther = np.abs(moved[ends[:, 0]] - moved[ends[:, 1]]) * np.minimum(*lengths[ends].T)
         again = farther > NEARLY * np.sqrt(tail[rows, column])
         _, shorter = _changes(stack, ends[again], scale)

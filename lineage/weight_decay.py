@@ -31,6 +31,9 @@ WIDEST = 0.5
 """Decays beyond this are no decays."""
 
 LEAST_ERROR = 1e-7
+MOST_ERROR = 1.0
+"""What is less certain than this is no reading."""
+
 AGREE = 4.0
 AGREE_WITHIN = 0.02
 """Matrices agree on a decay to within so many standard errors, and so much of it."""
@@ -165,7 +168,7 @@ def pooled(readings: Readings) -> tuple[Decay, NDArray[np.bool_]]:
     >>> round(found.value, 6), agree.tolist()
     (0.002, [True, True, False])
     """
-    known = np.isfinite(readings.values) & np.isfinite(readings.errors)
+    known = np.isfinite(readings.values) & (readings.errors < MOST_ERROR)
     if not known.any():
         return UNKNOWN, known
     values = np.where(known, readings.values, 0.0)

@@ -79,6 +79,23 @@ def test_a_decay_read_backwards_has_the_opposite_score(value: float, error: floa
     assert decay.score * value >= 0
 
 
+@pytest.mark.parametrize("size", [1e-38, 1.0, 3e38])
+def test_no_values_are_too_large_or_too_small_to_be_read(taken: Take, size: float) -> None:
+    root = {name: np.clip(size * values, -3e38, 3e38).astype(np.float32) for name, values in network(0).items()}
+    members = [
+        root,
+        {name: values / 2 for name, values in root.items()},
+        {name: -values for name, values in root.items()},
+    ]
+    family = [taken(values) for values in members]
+    roles = measured_roles(family)
+    read = FamilyDecays(family, roles)
+    pairs, names = [(0, 1), (0, 2), (1, 2)], sorted(roles)
+    found = undecayed(family, pairs, names, measured(family, pairs, names), read.factors([(0, 1), (1, 2)]))
+    assert np.isfinite(found.tail).all()
+    assert np.isfinite([read.between(pair).score for pair in pairs]).all()
+
+
 def tuned(weights: Weights, seed: int, *, decay: float, noise: float = 1e-6, frozen: tuple[str, ...] = ()) -> Weights:
     """Plain gradient descent: hardly any noise, so that decay is nearly all there is in the quiet directions."""
     found = dict(weights)
