@@ -7,7 +7,8 @@ What a figure is worth in log-odds is fitted, see `lineage.calibration`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,44 +61,64 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What happened to one matrix.
+    """What happened to one matrix, as far as the cues look at it.
 
     Attributes
     ----------
-    first, second : (rows, columns) array
-    delta : (rows, columns) array
-        Second minus first.
+    shape : (int, int)
     left : (rows, k) array
-    right : (columns, k) array
-        Leading singular vectors of `delta` (`leading_directions`).
+        Leading singular vectors of the change (`leading_directions`).
+    sizes : (k,) array
+        How far it goes along each of them.
+    first_along, second_along : (rows, k) array
+        The matrix before and after, multiplied by the leading vectors of the other side.
+    before, after, step : (rows,) array
+        Squared norms of the rows before and after, and of their changes.
     """
 
-    first: Matrix
-    second: Matrix
-    delta: Matrix
+    shape: tuple[int, ...]
     left: Matrix
-    right: Matrix
+    sizes: Matrix
+    first_along: Matrix
+    second_along: Matrix
+    before: Matrix
+    after: Matrix
+    step: Matrix
 
-    @property
-    def sizes(self) -> Matrix:
-        """(k,) array: how far it goes along each of the leading directions."""
-        along: Matrix = np.sum(self.left * (self.delta @ self.right), axis=0)
-        return along
+    @classmethod
+    def between(cls, first: Matrix, second: Matrix) -> Change:
+        """What leads from one matrix to another."""
+        delta = second - first
+        left, right = leading_directions(delta)
+        before, after, step = (np.einsum("rc,rc->r", item, item) for item in (first, second, delta))
+        return cls(
+            shape=first.shape,
+            left=left,
+            sizes=np.sum(left * (delta @ right), axis=0),
+            first_along=first @ right,
+            second_along=second @ right,
+            before=before,
+            after=after,
+            step=step,
+        )
 
     def swapped(self) -> Change:
         """The same change the other way round."""
-        return Change(first=self.second, second=self.first, delta=-self.delta, left=self.left, right=self.right)
+        return replace(
+            self,
+            sizes=-self.sizes,
+            first_along=self.second_along,
+            second_along=self.first_along,
+            before=self.after,
+            after=self.before,
+        )
 
 
 def changes(pairs: Sequence[TensorPair]) -> tuple[Change, ...]:
     """The matrices that changed, each with its change and the leading directions of that."""
-    found = []
-    for pair in pairs:
-        delta = pair.delta
-        if pair.matrix and np.sum(delta**2) > 0:
-            left, right = leading_directions(delta)
-            found.append(Change(first=pair.first, second=pair.second, delta=delta, left=left, right=right))
-    return tuple(found)
+    moved = [pair for pair in pairs if pair.matrix and not np.array_equal(pair.first, pair.second)]
+    found = [Change.between(pair.first, pair.second) for pair in moved]
+    return tuple(change for change in found if change.step.sum() > 0)
 
 
 def growth(changed: Sequence[Change]) -> Reading | None:
@@ -115,8 +136,8 @@ def growth(changed: Sequence[Change]) -> Reading | None:
     """
     ratios, chances = [], []
     for change in changed:
-        distance = float(np.sum(change.delta**2))
-        ratios.append((float(np.sum(change.second**2)) - float(np.sum(change.first**2))) / distance)
+        distance = float(change.step.sum())
+        ratios.append((float(change.after.sum()) - float(change.before.sum())) / distance)
         chances.append(_chance(change) / distance**2)
     if not ratios:
         return None
@@ -137,11 +158,11 @@ def _chance(change: Change) -> float:
     Each of the few leading directions gives one product with the weights, as likely to be positive as negative; what is
     left of the change has many.
     """
-    middle = (change.first + change.second) / 2
     sizes = change.sizes
-    parts = 2 * sizes * np.sum(change.left * (middle @ change.right), axis=0)
-    rest = max(float(np.sum(change.delta**2)) - float(np.sum(sizes**2)), 0.0)
-    return float(np.sum(parts**2)) + 4 * rest * float(np.mean(middle**2))
+    along = np.sum(change.left * (change.first_along + change.second_along), axis=0)
+    rest = max(float(change.step.sum()) - float(np.sum(sizes**2)), 0.0)
+    energy = (change.before.sum() + change.after.sum()) / 2 - change.step.sum() / 4
+    return float(np.sum((sizes * along) ** 2)) + 4 * rest * float(energy) / prod(change.shape)
 
 
 def leading_directions(delta: Matrix) -> tuple[Matrix, Matrix]:
@@ -175,7 +196,7 @@ def row_growth(changed: Sequence[Change]) -> Reading | None:
         1980), or with that of the few leading directions of a change, which rows share, if that is larger; None where
         fewer than eight rows moved.
     """
-    read = [change for change in changed if min(change.first.shape) >= LEAST_SIDE]
+    read = [change for change in changed if min(change.shape) >= LEAST_SIDE]
     forth, back = _row_slope(read), _row_slope([change.swapped() for change in read])
     if forth is None or back is None:
         return None
@@ -187,17 +208,16 @@ def _row_slope(changed: Sequence[Change]) -> Reading | None:
     moves, grows = [], []
     chance = 0.0
     for change in changed:
-        before = np.sum(change.first**2, axis=1)
-        step = np.sum(change.delta**2, axis=1)
+        before, step = change.before, change.step
         alive = (before > 0) & (step > 0)
         if alive.sum() < 2:
             continue
         move = step[alive] / before[alive]
-        grow = np.sum(change.second**2, axis=1)[alive] / before[alive] - 1
+        grow = change.after[alive] / before[alive] - 1
         move, grow = move - np.median(move), grow - np.median(grow)
         moves.append(move)
         grows.append(grow)
-        shared = 2 * change.sizes * (change.left * (change.first @ change.right))[alive] / before[alive, None]
+        shared = 2 * change.sizes * (change.left * change.first_along)[alive] / before[alive, None]
         chance += float(np.square(move @ shared).sum())
     if sum(len(item) for item in moves) < LEAST_ROWS:
         return None
