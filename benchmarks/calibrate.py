@@ -165,7 +165,7 @@ def _features(family: Family, start: Calibration) -> NDArray[np.float64]:
         if edge.cues is None or edge.certain is not None or not {ends, ends[::-1]} & family.true:
             continue
         child, parent = ends if ends in family.true else ends[::-1]
-        cues = edge.cues if ends in family.true else edge.cues.reversed()
+        cues = edge.cues.reversed() if ends in family.true else edge.cues
         angle = angles.get((child, parent), 0.0) - angles.get((parent, child), 0.0)
         rows.append([*(cues.features[name] for name in CUES[:-1]), angle])
     return np.array(rows).reshape(-1, len(CUES))
