@@ -14,14 +14,15 @@ from benchmarks.lakes.build import CACHE, RECIPE, cached
 from benchmarks.lakes.wide import SIZES
 
 DEVELOPMENT = (0, 1)
-FITTED = (0, 1, 20, 21)
-"""Seeds that the numbers of the inference are fitted on."""
+MODELS = 48
+FITTED = (70, 80)
+"""Seeds that the numbers of the inference are fitted on, in lakes of that size."""
 
-ADAPTERS = (900, 901)
+ADAPTERS = (900,)
 """Seeds of the lakes of adapters that they are fitted on as well."""
 
-HELD_BACK, MODELS = (70, 71, 72, 73, 74), 48
-"""Seeds that were scored before their errors were read, and the size of those lakes."""
+HELD_BACK = (90, 91, 92, 93, 94)
+"""Seeds that were scored before their errors were read, in lakes of that size too."""
 
 
 def lakes(seeds: tuple[int, ...], *, models: int = 24) -> list[str]:
@@ -38,12 +39,12 @@ def lakes_of_adapters() -> list[str]:
 def studies() -> list[list[str]]:
     """Modules and their arguments, in the order of the page."""
     development, held_back = lakes(DEVELOPMENT), lakes(HELD_BACK, models=MODELS)
-    fitted = [*lakes(FITTED), *lakes_of_adapters()]
+    fitted = [*lakes(FITTED, models=MODELS), *lakes_of_adapters()]
     wide = [str(CACHE / f"wide-{width}-{number}-strip-r{RECIPE}") for number, (width, _) in enumerate(SIZES)]
     return [
         ["benchmarks.held_back", "--fit", *fitted, "--score", *held_back],
         ["benchmarks.edge_kinds", *development, *held_back],
-        ["benchmarks.cue_signs", *development],
+        ["benchmarks.cue_signs", *fitted],
         *(["benchmarks.lakes.wide", "--number", str(number)] for number in range(len(SIZES))),
         ["benchmarks.lineage_accuracy", *wide],
         ["benchmarks.fingerprint_size", *development],
