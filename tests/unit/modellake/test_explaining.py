@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,7 @@ from graph_schema.derivation import Observation
 from graph_schema.identity import IMPLIED_PREFIX
 from graph_schema.labels import Basis, Relation
 from graph_schema.lineage_graph import LineageEdge
-from lineage.calibration import default_calibration
+from lineage.calibration import Calibration, default_calibration
 from lineage.reconciliation import Verdict, reconcile
 from modellake import Lake
 from modellake.counterfactuals import Names, questions, would_change
@@ -251,10 +252,15 @@ def tree_edge(near: float, direction: float, **cues: float) -> list[Observation]
     return [*parts, *own]
 
 
-def said(evidence: list[Observation]) -> tuple[str, ...]:
-    confidence = questions(evidence).confidence(default_calibration())
-    names = Names(child="child", parent="parent", runner_up="rival")
-    return would_change(evidence, relation=Relation.FINE_TUNED_FROM, confidence=confidence, names=names)
+def said(evidence: list[Observation], calibration: Calibration | None = None) -> tuple[str, ...]:
+    fitted = calibration or default_calibration()
+    return would_change(
+        evidence,
+        relation=Relation.FINE_TUNED_FROM,
+        confidence=questions(evidence).confidence(fitted),
+        names=Names(child="child", parent="parent", runner_up="rival"),
+        calibration=fitted,
+    )
 
 
 def test_a_cue_that_carries_the_order_says_how_far_it_would_have_to_fall():
@@ -286,7 +292,8 @@ def test_where_no_single_cue_decides_it_says_so():
     ],
 )
 def test_of_an_unsure_edge_the_open_question_is_named(near, direction, expected):
-    assert said(tree_edge(near, direction, growth=0.1))[0].startswith(expected)
+    plain = replace(default_calibration(), neighbour_slope=1.0, neighbour_intercept=0.0, direction_slope=1.0)
+    assert said(tree_edge(near, direction, growth=0.1), plain)[0].startswith(expected)
 
 
 @pytest.mark.parametrize(
