@@ -29,8 +29,8 @@ SPREAD = 0.5
 NOTHING = Reading(value=0.0, error=0.0)
 LEAST_GRID = 0.02
 
-SURE_DECAY = 10.0
-"""Standard errors from which on a decay is as sure as it gets."""
+LEAST_DECAY, SURE_DECAY = 1.0, 10.0
+"""Standard errors from which on a decay is worth a word, and from which on it is as sure as it gets."""
 
 READ = 32
 READ_SIDE = 256
@@ -170,7 +170,7 @@ def edge_cues(
     features = {
         "growth": 0.0 if grown is None else bounded_growth(grown),
         "row_growth": 0.0 if rows is None else float(np.clip(rows.shrunk(SPREAD), -ROWS_BOUND, ROWS_BOUND)),
-        "decay": float(np.clip(decay.score / SURE_DECAY, -1.0, 1.0)),
+        "decay": float(np.clip(decay.score / SURE_DECAY, -1.0, 1.0)) if abs(decay.score) >= LEAST_DECAY else 0.0,
         "clock": 0.0 if clock is None else float(np.sign(clock[0])),
         "grid": 0.0 if grid is None or abs(grid) < LEAST_GRID else float(np.sign(grid)),
     }
