@@ -68,7 +68,7 @@ def test_siblings_with_one_count_are_no_parent_and_child(taken: Take) -> None:
     root = network(0)
     first = trained(root, 1)
     # All that the one has is in the other, so that distances and norms speak for a chain.
-    weights = {"root": root, "one": first, "two": trained(first, 2, step=0.008)}
+    weights = {"root": root, "one": first, "two": trained(first, 2, step=0.01)}
 
     def parents(batches: dict[str, int]) -> dict[str, str]:
         found = {}
