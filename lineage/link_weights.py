@@ -149,6 +149,14 @@ def weighed(
     )
 
 
+def with_tails(
+    links: Sequence[WeighedLink], roles: Sequence[str], energies: Energies, yardstick: Yardstick
+) -> tuple[WeighedLink, ...]:
+    """The same links with tails that were measured anew, one row of `energies` each."""
+    tails = _in_units(energies.tail, [yardstick.tail[role] for role in roles]).tolist()
+    return tuple(replace(link, tail=tail) for link, tail in zip(links, tails, strict=True))
+
+
 def measured(fingerprints: Sequence[Fingerprint], pairs: Sequence[Pair], roles: Sequence[str]) -> Energies:
     """The changes between the members of some pairs, as their weights stand.
 

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
+from lineage.cues import TASK_HEADS
 from lineage.pairs import Pair
+from lineage.rules.passthrough import LEAST_SIZE
 
-LEAST_SIZE = 16
-"""Smaller tensors, and constant ones, may be equal by chance."""
-
-NEW = ("head", "score.", "classifier.", "classification_head.", "qa_outputs.", "pre_classifier.")
+NEW = ("head", *TASK_HEADS)
 """Heads may be drawn anew from one seed."""
 
 
@@ -44,4 +43,5 @@ def shared_tensors(fingerprints: Sequence[Fingerprint], pairs: Sequence[Pair]) -
 
 
 def _counts(tensor: TensorFingerprint) -> bool:
+    # Small tensors, and constant ones, may be equal by chance.
     return tensor.size >= LEAST_SIZE and tensor.minimum < tensor.maximum and not tensor.role.startswith(NEW)

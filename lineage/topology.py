@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import role_stacks
 from lineage.family_decays import FamilyDecays
-from lineage.link_weights import WeighedLink, Yardstick, link_costs, measured, ties_broken, undecayed, weighed
+from lineage.link_weights import (
+    WeighedLink,
+    Yardstick,
+    link_costs,
+    measured,
+    ties_broken,
+    undecayed,
+    weighed,
+    with_tails,
+)
 from lineage.nearness import mean_squares
 from lineage.pairs import Pair, pair_of
 from lineage.spanning_tree import minimum_spanning_forest
@@ -81,7 +90,7 @@ def weighed_links(
             break
         energies = undecayed(fingerprints, pairs, names, energies, factors, before=yardstick.factors)
         yardstick = Yardstick.of(energies, names, factors)
-        links = weighed(fingerprints, pairs, names, energies, yardstick)
+        links = with_tails(links, names, energies, yardstick)
     return ties_broken(fingerprints, links, roles), yardstick
 
 
