@@ -175,7 +175,9 @@ def _neighbour_odds(
     leaves = {edge.child for edge in certain if degree[edge.child] == 1}
     rivals = [pair for pair in links if not leaves & set(pair)]
     everything = list(dict.fromkeys([*rivals, *edges]))
-    unweighed = WeighedLink(one=0, two=0, tail=0.0, frobenius=0.0)
+    # What was not weighed was placed by a rule (a copy's child), which no distance and no tensor in common outweighs.
+    most = max((link.shared for link in links.values()), default=0)
+    unweighed = WeighedLink(one=0, two=0, tail=0.0, frobenius=0.0, shared=most)
     log_weights = -link_costs([links.get(pair, unweighed) for pair in everything], calibration.link_sharpness)
     log_weights -= [COUNTED * trained_apart(fingerprints[one], fingerprints[two]) for one, two in everything]
     return dict(zip(edges, link_posteriors(len(fingerprints), edges, everything, log_weights), strict=True))
