@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from hashlib import blake2b
 
 import numpy as np
@@ -20,21 +20,45 @@ from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 Indices = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Blocks = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TensorPair:
     """One role in two versions, at the rows and columns that both fingerprints hold.
+
+    Many pairs are asked for no more than whether they are equal, so that values are put side by side when they are
+    first looked at.
 
     Attributes
     ----------
     one, two : TensorFingerprint
-    first, second : (s, t) float64 array
-        Exact values of `one` and `two` at the shared rows and columns.
     """
 
     one: TensorFingerprint
     two: TensorFingerprint
-    first: NDArray[np.float64]
-    second: NDArray[np.float64]
+
+    @cached_property
+    def _values(self) -> Blocks:
+        first, second = self.one.block.astype(np.float64), self.two.block.astype(np.float64)
+        if not (_alike(self.one.rows, self.two.rows) and _alike(self.one.columns, self.two.columns)):
+            rows = np.intersect1d(self.one.rows, self.two.rows, assume_unique=True, return_indices=True)[1:]
+            columns = np.intersect1d(self.one.columns, self.two.columns, assume_unique=True, return_indices=True)[1:]
+            first, second = first[np.ix_(rows[0], columns[0])], second[np.ix_(rows[1], columns[1])]
+        if self.one.nonfinite or self.two.nonfinite:
+            finite = np.isfinite(first) & np.isfinite(second)
+            first, second = np.where(finite, first, 0.0), np.where(finite, second, 0.0)
+        return first, second
+
+    @property
+    def first(self) -> NDArray[np.float64]:
+        """Exact values of `one` at the shared rows and columns, (s, t)."""
+        return self._values[0]
+
+    @property
+    def second(self) -> NDArray[np.float64]:
+        """Exact values of `two` there, (s, t)."""
+        return self._values[1]
 
     @property
     def role(self) -> str:
@@ -53,7 +77,7 @@ class TensorPair:
 
     def swapped(self) -> TensorPair:
         """The same pair the other way round."""
-        return TensorPair(one=self.two, two=self.one, first=self.second, second=self.first)
+        return TensorPair(one=self.two, two=self.one)
 
     @property
     def matrix(self) -> bool:
@@ -104,19 +128,17 @@ def tensor_pairs(one: Fingerprint, two: Fingerprint, *, roles: Collection[str] |
         other = theirs.get(tensor.role)
         if other is None or len(other.shape) != len(tensor.shape):
             continue
-        if np.array_equal(tensor.rows, other.rows) and np.array_equal(tensor.columns, other.columns):
-            first, second = np.asarray(tensor.block, dtype=np.float64), np.asarray(other.block, dtype=np.float64)
-        else:
-            _, mine_r, their_r = np.intersect1d(tensor.rows, other.rows, assume_unique=True, return_indices=True)
-            _, mine_c, their_c = np.intersect1d(tensor.columns, other.columns, assume_unique=True, return_indices=True)
-            first = np.asarray(tensor.block, dtype=np.float64)[np.ix_(mine_r, mine_c)]
-            second = np.asarray(other.block, dtype=np.float64)[np.ix_(their_r, their_c)]
-        if first.size == 0:
-            continue
-        if tensor.nonfinite or other.nonfinite:
-            finite = np.isfinite(first) & np.isfinite(second)
-            first, second = np.where(finite, first, 0.0), np.where(finite, second, 0.0)
-        yield TensorPair(one=tensor, two=other, first=first, second=second)
+        if _overlap(tensor.rows, other.rows) and _overlap(tensor.columns, other.columns):
+            yield TensorPair(one=tensor, two=other)
+
+
+def _alike(one: Indices, two: Indices) -> bool:
+    """Whether two ascending lists of places are the same; they are short, and compared as bytes a good deal faster."""
+    return one.size == two.size and one.tobytes() == two.tobytes()
+
+
+def _overlap(one: Indices, two: Indices) -> bool:
+    return bool(one.size) and (_alike(one, two) or bool(np.intersect1d(one, two, assume_unique=True).size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,13 +241,19 @@ def role_stack(
         else:
             at = np.ix_(np.searchsorted(tensor.rows, rows), np.searchsorted(tensor.columns, columns))
             blocks[place] = tensor.block[at]
-    np.nan_to_num(blocks, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    make_finite(blocks)
     members = np.array([position for position, _ in kept])
     return RoleStack(role=role, members=members, rows=rows, columns=columns, blocks=blocks)
 
 
+def make_finite(blocks: NDArray[np.float32]) -> None:
+    """Set what is infinite or no number to zero, in place."""
+    if not np.isfinite(blocks).all():
+        np.nan_to_num(blocks, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
 def _common(one: Indices, two: Indices) -> Indices:
-    return one if np.array_equal(one, two) else np.intersect1d(one, two, assume_unique=True)
+    return one if _alike(one, two) else np.intersect1d(one, two, assume_unique=True)
 
 
 def spread_evenly(indices: Indices, side: int) -> Indices:

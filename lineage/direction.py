@@ -212,9 +212,8 @@ def _row_slope(changed: Sequence[Change]) -> Reading | None:
         alive = (before > 0) & (step > 0)
         if alive.sum() < 2:
             continue
-        move = step[alive] / before[alive]
-        grow = change.after[alive] / before[alive] - 1
-        move, grow = move - np.median(move), grow - np.median(grow)
+        both = np.stack([step[alive], change.after[alive] - before[alive]]) / before[alive]
+        move, grow = both - np.median(both, axis=1, keepdims=True)
         moves.append(move)
         grows.append(grow)
         shared = 2 * change.sizes * (change.left * change.first_along)[alive] / before[alive, None]

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
-from lineage.alignment import largest_samples, spread_evenly
+from lineage.alignment import largest_samples, make_finite, spread_evenly
 
 THRESHOLD = 9.0
 """A role speaks for kinship from this z on. The normal tail beyond it is 1e-19, and a million models make 1e13 tests of
@@ -141,7 +141,7 @@ class _Sample:
         blocks = np.empty((len(self.members), len(rows), len(columns)), dtype=np.float32)
         for place, member in enumerate(self.members.tolist()):
             blocks[place] = _tensor(fingerprints[member], role).block[at]
-        np.nan_to_num(blocks, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        make_finite(blocks)
         return unit_blocks(blocks)
 
 
@@ -257,6 +257,6 @@ def _one_sided(
 def _doubly_centred(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
     rows = blocks.mean(axis=2, keepdims=True, dtype=np.float64)
     columns = blocks.mean(axis=1, keepdims=True, dtype=np.float64)
-    means = blocks.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
-    centred: NDArray[np.float32] = (blocks - rows - columns + means).astype(np.float32)
-    return centred
+    centred: NDArray[np.float64] = blocks - rows
+    centred -= columns - rows.mean(axis=1, keepdims=True)
+    return centred.astype(np.float32)

@@ -23,7 +23,7 @@ def same_values(comparison: Comparison) -> Transformation | None:
     theirs = comparison.child.by_role()
     if all(tensor.content == theirs[tensor.role].content for tensor in comparison.parent.tensors):
         return _renamed(len(theirs))
-    if any(not np.array_equal(pair.first, pair.second) or pair.one.l2 != pair.two.l2 for pair in comparison.changed):
+    if any(pair.one.l2 != pair.two.l2 or not np.array_equal(pair.first, pair.second) for pair in comparison.changed):
         return None
     dtypes = sorted({f"{pair.one.dtype} and {pair.two.dtype}" for pair in comparison.changed})
     return Transformation(

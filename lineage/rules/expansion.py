@@ -83,7 +83,8 @@ def layer_of(role: str) -> str | None:
 
 def layer_count(fingerprint: Fingerprint) -> int:
     """Number of layers that have tensors of their own."""
-    return len(_layers(fingerprint.tensors))
+    found = (_LAYER.match(tensor.role) for tensor in fingerprint.tensors)
+    return len({(match[1], int(match[2])) for match in found if match})
 
 
 def repeats_layers(fingerprint: Fingerprint) -> bool:

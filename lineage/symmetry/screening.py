@@ -26,6 +26,9 @@ SURE = 6.0
 
 ROUNDING = 1e-10
 
+ROLES = 24
+"""Roles that are looked at together."""
+
 
 def frames(fingerprints: Sequence[Fingerprint], correlation: NDArray[np.float64]) -> list[list[int]]:
     """Members of a family by frame, each frame's centre first and the rest ascending.
@@ -85,42 +88,61 @@ def _agreeing(
     left: Sequence[int],
     roles: Mapping[str, frozenset[int]],
 ) -> set[int]:
-    """The members of `left` that agree with the centre; one that is strange in a role is not looked at in the next."""
+    """The members of `left` that agree with the centre; what is strange in some roles is not looked at in the next."""
     agree = [centre, *(member for member in left if member != centre)]
-    for role in sorted(roles):
-        holders = [(member, held[member][role]) for member in agree if role in held[member]]
-        stack = role_stack(role, holders, side=SIDE) if role in held[centre] else None
-        if stack is None or stack.members[0] != centre or min(stack.blocks.shape[1:]) < 2:
-            continue
-        strange = set(stack.members[1:][_strange(stack, roles[role])].tolist())
+    looked_at = sorted(role for role in roles if role in held[centre])
+    for start in range(0, len(looked_at), ROLES):
+        stacks: dict[tuple[frozenset[int], tuple[int, ...], bytes], list[RoleStack]] = {}
+        for role in looked_at[start : start + ROLES]:
+            holders = [(member, held[member][role]) for member in agree if role in held[member]]
+            stack = role_stack(role, holders, side=SIDE)
+            if stack is not None and stack.members[0] == centre and min(stack.blocks.shape[1:]) >= 2:
+                key = roles[role], stack.blocks.shape, stack.members.tobytes()
+                stacks.setdefault(key, []).append(stack)
+        strange: set[int] = set()
+        for (axes, *_), alike in stacks.items():
+            blocks = np.stack([stack.blocks for stack in alike]).astype(np.float64)
+            strange.update(alike[0].members[1:][_strange(blocks, axes).any(axis=0)].tolist())
         agree = [member for member in agree if member not in strange]
         if len(agree) < 2:
             break
     return set(agree)
 
 
-def _strange(stack: RoleStack, axes: frozenset[int]) -> NDArray[np.bool_]:
-    """Whether units of each later member differ from the first's in direction, or mostly in length."""
-    centre, others = stack.blocks[0].astype(np.float64), stack.blocks[1:].astype(np.float64)
-    flagged = np.zeros(len(others), dtype=bool)
+def _strange(blocks: NDArray[np.float64], axes: frozenset[int]) -> NDArray[np.bool_]:
+    """Whether units of each later member differ from the first's in direction, or mostly in length.
+
+    Parameters
+    ----------
+    blocks : (r, k, s, t) array
+        Several roles of the same members.
+    axes : frozenset of int
+        Where their units are.
+
+    Returns
+    -------
+    (r, k - 1) bool array
+    """
+    centre, others = blocks[:, :1], blocks[:, 1:]
+    flagged = np.zeros(others.shape[:2], dtype=bool)
     products, mine, theirs = others * centre, centre**2, others**2
-    energy = mine.sum()
-    whole = theirs.sum(axis=(1, 2))
-    overall = products.sum(axis=(1, 2))
+    energy = mine.sum(axis=(2, 3))
+    whole = theirs.sum(axis=(2, 3))
+    overall = products.sum(axis=(2, 3))
     scale = overall / np.where(whole > 0, whole, 1.0)
     apart = energy - scale * overall
     for axis in sorted(axes):
-        dots, lengths, own = products.sum(axis=2 - axis), theirs.sum(axis=2 - axis), mine.sum(axis=1 - axis)
+        dots, lengths, own = (item.sum(axis=3 - axis) for item in (products, theirs, mine))
         alive = (lengths > 0) & (own > 0)
         cosines = dots / np.sqrt(np.where(alive, lengths * own, 1.0))
-        strange = np.count_nonzero(alive & (cosines < LEAST_COSINE), axis=1)
-        flagged |= strange > np.maximum(1, MOST_STRANGE * alive.sum(axis=1))
-        rescaled = np.sum(own - np.where(alive, dots**2 / np.where(alive, lengths, 1.0), 0.0), axis=1)
+        strange = np.count_nonzero(alive & (cosines < LEAST_COSINE), axis=2)
+        flagged |= strange > np.maximum(1, MOST_STRANGE * alive.sum(axis=2))
+        rescaled = np.sum(own - np.where(alive, dots**2 / np.where(alive, lengths, 1.0), 0.0), axis=2)
         # Of a change at random a scale for each unit takes one part in as many as the unit has values, give or take
         # the root of two over the number of units that moved.
-        moved = np.maximum(own - 2 * scale[:, None] * dots + scale[:, None] ** 2 * lengths, 0.0)
-        squares = np.square(moved).sum(axis=1)
-        units = np.square(moved.sum(axis=1)) / np.where(squares > 0, squares, 1.0)
-        chance = (1 + SURE * np.sqrt(2 / np.maximum(units, 1.0))) / others.shape[2 - axis]
+        moved = np.maximum(own - 2 * scale[..., None] * dots + scale[..., None] ** 2 * lengths, 0.0)
+        squares = np.square(moved).sum(axis=2)
+        units = np.square(moved.sum(axis=2)) / np.where(squares > 0, squares, 1.0)
+        chance = (1 + SURE * np.sqrt(2 / np.maximum(units, 1.0))) / others.shape[3 - axis]
         flagged |= (apart > ROUNDING * energy) & (rescaled < np.minimum(LEAST_SHARE, 1 - chance) * apart)
     return flagged
