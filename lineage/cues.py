@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from lineage.alignment import largest_samples, tensor_pairs
 from lineage.batch_clock import COUNTED, came_first
 from lineage.calibration import Calibration
 from lineage.direction import Reading, changes, decay_clock, grid_lost, growth, row_growth
+from lineage.measured_roles import clear_roles
 from lineage.rules.expansion import layer_count, repeats_layers
 from lineage.rules.traits import Traits, traits
 from lineage.weight_decay import UNKNOWN, Decay
@@ -149,6 +150,7 @@ def edge_cues(
     calibration: Calibration,
     signs: tuple[Traits, Traits] | None = None,
     decay: Decay = UNKNOWN,
+    blurred: Collection[str] = (),
 ) -> EdgeCues:
     """All cues of direction between two neighbours, positive for `first` being the parent.
 
@@ -161,8 +163,10 @@ def edge_cues(
         Of the two, if they are known.
     decay : Decay
         By how much more than the first the second decayed.
+    blurred : collection of str
+        Roles whose scales are estimates: not looked at where enough others are there.
     """
-    read = {tensor.role for tensor in largest_samples(first, READ, side=READ_SIDE)}
+    read = clear_roles({tensor.role for tensor in largest_samples(first, READ, side=READ_SIDE)}, blurred)
     read |= {tensor.role for tensor in first.tensors if tensor.role.startswith("embed")}
     pairs = tuple(tensor_pairs(first, second, roles=read))
     changed = changes(pairs)

@@ -97,6 +97,7 @@ def family_tree(
     *,
     merging: Sequence[Fingerprint] | None = None,
     estimated: frozenset[str] = frozenset(),
+    blurred: frozenset[str] = frozenset(),
 ) -> FamilyTree:
     """The most probable tree of a family.
 
@@ -109,13 +110,15 @@ def family_tree(
         The same versions at the scales at which they may be merges (`lineage.symmetry.frame.CommonFrame`).
     estimated : frozenset of version
         Members whose scales are estimates (`lineage.symmetry.frame.CommonFrame`).
+    blurred : frozenset of role
+        Tensors whose scales are estimates in some member: distances and directions are read from others.
 
     Notes
     -----
     In a small family every pair is weighed; in a large one, a handful of neighbours each (`lineage.topology`).
     """
     size = len(fingerprints)
-    roles = measured_roles(fingerprints)
+    roles = measured_roles(fingerprints, blurred)
     near = nearest_relatives(fingerprints, roles)
     vectors = FamilyVectors.of(fingerprints)
     signs = [traits(fingerprint) for fingerprint in fingerprints]
@@ -133,7 +136,7 @@ def family_tree(
             continue
         made = {pair_of(edge.parent, edge.child) for edge in certain if edge.merge is not None}
         spanning = at_the_right_ends(below_copies(nearest.edges, certain, vectors), links, vectors.values, made)
-        tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, decays, calibration)
+        tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, decays, calibration, blurred)
         impossible = _own_ancestors(certain, orient(tree.edges, tree.rooting.root))
         if not impossible:
             break

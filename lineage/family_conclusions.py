@@ -44,7 +44,13 @@ def family_conclusions(
     implied: list[ImpliedParent] = []
     roots: tuple[tuple[str, float], ...] = ()
     if len(distinct.members) > 1:
-        tree = family_tree(distinct.members, calibration, merging=distinct.merging, estimated=frame.estimated)
+        tree = family_tree(
+            distinct.members,
+            calibration,
+            merging=distinct.merging,
+            estimated=frame.estimated,
+            blurred=frame.blurred,
+        )
         roots = ((distinct.members[tree.root].version, tree.root_probability),)
         replaced = {child for hidden in tree.hidden for child in hidden.children}
         for edge in tree.edges:

@@ -7,7 +7,7 @@ for a model of any size; small blocks add noise, and more large ones add time al
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from graph_schema.fingerprint import Fingerprint
 LEAST_SIDE = 4
 LEAST_AREA = 0.2
 """Blocks smaller than this share of the largest are left out."""
+
+LEAST_CLEAR = 2
+"""Matrices of certain scale that must be there for the others to be left out."""
 
 MOST_WORK = 4 * 2.0 * 256**3
 """Multiplications that weighing one link may take: four blocks of 256 x 256."""
@@ -27,7 +30,7 @@ def link_cost(rows: int, columns: int) -> float:
     return float(rows * columns * side + side**3)
 
 
-def measured_roles(fingerprints: Sequence[Fingerprint]) -> dict[str, float]:
+def measured_roles(fingerprints: Sequence[Fingerprint], blurred: Collection[str] = ()) -> dict[str, float]:
     """The roles by which the members of a family are compared, sorted, each with its `link_cost`.
 
     Embeddings, heads and vectors are left out: their rows are touched as often as their tokens occur. Where a family
@@ -36,6 +39,8 @@ def measured_roles(fingerprints: Sequence[Fingerprint]) -> dict[str, float]:
     Parameters
     ----------
     fingerprints : sequence of Fingerprint
+    blurred : collection of str
+        Roles whose scales are estimates in some member: left out where enough others are there (`clear_roles`).
 
     Returns
     -------
@@ -61,6 +66,7 @@ def measured_roles(fingerprints: Sequence[Fingerprint]) -> dict[str, float]:
     inner = {role for role in shared if not role.startswith(("embed", "head"))} or shared
     if not inner:
         return {}
+    inner = clear_roles(inner, blurred)
     area = {role: shapes[role][0] * shapes[role][1] for role in inner}
     large = sorted(role for role in inner if area[role] >= LEAST_AREA * max(area.values()))
     chosen = set(_spread(large, [link_cost(*shapes[role]) for role in large]))
@@ -69,6 +75,21 @@ def measured_roles(fingerprints: Sequence[Fingerprint]) -> dict[str, float]:
         if own & shared and not own & chosen:
             chosen.add(min(own & inner or own & shared, key=lambda role: (-shapes[role][0] * shapes[role][1], role)))
     return {role: link_cost(*shapes[role]) for role in sorted(chosen)}
+
+
+def clear_roles(roles: Collection[str], blurred: Collection[str]) -> set[str]:
+    """The matrices among some roles that are of certain scale, where there are at least `LEAST_CLEAR`; else all.
+
+    A scale that was estimated unit by unit is wrong by what was learned along the weights of that unit, divided by its
+    number of values. That is little of the change, and much more than its tail.
+
+    Examples
+    --------
+    >>> sorted(clear_roles({"a", "b", "c"}, {"b"})), sorted(clear_roles({"a", "b"}, {"b"}))
+    (['a', 'c'], ['a', 'b'])
+    """
+    clear = set(roles) - set(blurred)
+    return clear if len(clear) >= LEAST_CLEAR else set(roles)
 
 
 def _spread(roles: Sequence[str], costs: Sequence[float]) -> list[str]:

@@ -61,6 +61,7 @@ def rooted_tree(
     signs: Sequence[Traits],
     decays: FamilyDecays,
     calibration: Calibration,
+    blurred: Collection[str] = (),
 ) -> RootedTree:
     """The most probable tree among a spanning tree and what it becomes as seen from its likely roots.
 
@@ -79,12 +80,14 @@ def rooted_tree(
         Of each member.
     decays : FamilyDecays
     calibration : Calibration
+    blurred : collection of str
+        Roles that cues leave out (`lineage.cues.edge_cues`).
 
     Notes
     -----
     Time O(k n) for k likely roots, beside the cues of the few edges that are not in the spanning tree.
     """
-    judge = _Judge(fingerprints, links, certain, vectors, signs, decays, calibration)
+    judge = _Judge(fingerprints, links, certain, vectors, signs, decays, calibration, blurred)
     far, parts = far_parts(edges, links, judge.forced)
     if not far:
         return _most_probable(judge, tuple(edges), links)
@@ -121,10 +124,12 @@ class _Judge:
         signs: Sequence[Traits],
         decays: FamilyDecays,
         calibration: Calibration,
+        blurred: Collection[str],
     ) -> None:
         self.forced: Collection[Pair] = {pair_of(edge.parent, edge.child) for edge in certain}
         self._fingerprints, self._signs, self._calibration = fingerprints, signs, calibration
         self._certain, self._vectors, self._decays = certain, vectors, decays
+        self._blurred = blurred
         pairs = sorted(links)
         costs = link_costs([links[pair] for pair in pairs], calibration.link_sharpness)
         self._costs = dict(zip(pairs, costs.tolist(), strict=True))
@@ -162,6 +167,7 @@ class _Judge:
                 self._calibration,
                 signs,
                 self._decays.between(pair),
+                self._blurred,
             )
         return self._cues[pair]
 

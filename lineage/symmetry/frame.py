@@ -88,6 +88,8 @@ class CommonFrame:
     estimated : frozenset of version
         Members whose scales are estimates for merges as well: what training did to them and what a rescaling did
         cannot be told apart, and they are too large to be looked at as a whole.
+    blurred : frozenset of role
+        Tensors whose scales are estimates in some of `members`.
     """
 
     members: tuple[Fingerprint, ...]
@@ -95,6 +97,7 @@ class CommonFrame:
     laundered: Mapping[str, Laundering]
     merging: tuple[Fingerprint, ...] = ()
     estimated: frozenset[str] = frozenset()
+    blurred: frozenset[str] = frozenset()
 
 
 def common_frame(
@@ -139,6 +142,7 @@ def common_frame(
         frames=tuple(family.numbers),
         laundered=family.laundered,
         estimated=frozenset(fingerprints[member].version for member in family.estimated),
+        blurred=frozenset(family.blurred),
     )
 
 
@@ -193,6 +197,7 @@ class _Family:
                 self.numbers[member] = place + 1
         self.laundered: dict[str, Laundering] = {}
         self.estimated: set[int] = set()
+        self.blurred: set[str] = set()
         self._merging: dict[int, Member] = {}
 
     @property
@@ -351,6 +356,7 @@ class _Family:
         ]
         # What is exact beside a member of the frame of reference has that member's scales.
         free = [item for item in free if self._origin(item) in (item, *self._touched, *self.estimated)]
+        self.blurred.update(role for item in free for role in self._members[item].rescaled)
         if not free or any(member.stored for member in self._members):
             return
         place = {member: number for number, member in enumerate(self._inside)}
