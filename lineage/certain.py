@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
+from lineage.alignment import tensor_pairs
 from lineage.family_vectors import FamilyVectors
 from lineage.merges import find_merges
 from lineage.rules.comparison import Comparison, Transformation
@@ -20,6 +22,10 @@ from lineage.rules.traits import Traits
 from lineage.spanning_tree import ancestors_of
 
 LOSSY = (Relation.QUANTIZED_FROM, Relation.PRUNED_FROM)
+
+MOST_FARTHER = 4.0
+"""How much farther than the others matrices of uncertain scale may lie from the source of a copy. One whose other
+matrices were trained lies farther from it by a good deal more than rounding."""
 
 NEAREST = 8
 """How many relatives are tried as the source of a copy."""
@@ -59,6 +65,7 @@ def certain_edges(
     signs: Sequence[Traits],
     loose: frozenset[int] = frozenset(),
     merging: Sequence[Fingerprint] | None = None,
+    clear: Sequence[Fingerprint] | None = None,
 ) -> list[CertainEdge]:
     """Lossy copies and merges among the members of a family.
 
@@ -74,13 +81,15 @@ def certain_edges(
         Members whose scales are estimates.
     merging : sequence of Fingerprint, optional
         The members at the scales at which they may be merges, where these are others.
+    clear : sequence of Fingerprint, optional
+        The members without what is of uncertain scale (`lineage.measured_roles.clear_tensors`): by that a copy is told.
 
     Returns
     -------
     list of CertainEdge
         At most one per child, and no cycles. Of several sources that would explain a copy, the nearest counts.
     """
-    found = _copies(fingerprints, near, signs)
+    found = _copies(fingerprints, clear or fingerprints, near, signs)
     copies = frozenset(edge.child for edge in found)
     if merging is not None and any(one is not two for one, two in zip(merging, fingerprints, strict=True)):
         merges = find_merges(merging, FamilyVectors.of(merging), near, copies, loose)
@@ -99,7 +108,10 @@ def certain_edges(
 
 
 def _copies(
-    fingerprints: Sequence[Fingerprint], near: Sequence[Sequence[int]], signs: Sequence[Traits]
+    whole: Sequence[Fingerprint],
+    fingerprints: Sequence[Fingerprint],
+    near: Sequence[Sequence[int]],
+    signs: Sequence[Traits],
 ) -> list[CertainEdge]:
     found = []
     for child, fingerprint in enumerate(fingerprints):
@@ -116,10 +128,22 @@ def _copies(
             if not signs[child].any and fingerprints[parent].parameters >= size:
                 continue
             answer = directed_transformation(fingerprints[parent], fingerprint, signs[child])
-            if answer is not None:
+            if answer is not None and _moved_alike(whole[parent], whole[child], fingerprint):
                 found.append(CertainEdge(parent=parent, child=child, transformation=answer))
                 break
     return found
+
+
+def _moved_alike(parent: Fingerprint, child: Fingerprint, clear: Fingerprint) -> bool:
+    """Whether what is of uncertain scale lies hardly farther from the source of a copy than what is not."""
+    if clear is child:
+        return True
+    certain = {tensor.role for tensor in clear.tensors}
+    steps: dict[bool, list[float]] = {True: [], False: []}
+    for pair in tensor_pairs(parent, child):
+        if pair.matrix and pair.first.any():
+            steps[pair.role in certain].append(float(np.linalg.norm(pair.delta) / np.linalg.norm(pair.first)))
+    return not steps[False] or float(np.median(steps[False])) <= MOST_FARTHER * max(steps[True], default=0.0)
 
 
 def _held(fingerprint: Fingerprint, contents: Collection[str]) -> int:

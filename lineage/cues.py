@@ -164,12 +164,15 @@ def edge_cues(
     decay : Decay
         By how much more than the first the second decayed.
     blurred : collection of str
-        Roles whose scales are estimates: not looked at where enough others are there.
+        Roles whose scales are estimates: not looked at where enough others are there, and changed.
     """
-    read = clear_roles({tensor.role for tensor in largest_samples(first, READ, side=READ_SIDE)}, blurred)
-    read |= {tensor.role for tensor in first.tensors if tensor.role.startswith("embed")}
-    pairs = tuple(tensor_pairs(first, second, roles=read))
+    large = {tensor.role for tensor in largest_samples(first, READ, side=READ_SIDE)}
+    embeddings = {tensor.role for tensor in first.tensors if tensor.role.startswith("embed")}
+    pairs = tuple(tensor_pairs(first, second, roles=clear_roles(large, blurred) | embeddings))
     changed = changes(pairs)
+    if not changed and blurred:
+        pairs = tuple(tensor_pairs(first, second, roles=large | embeddings))
+        changed = changes(pairs)
     grown, rows, clock, grid = growth(changed), row_growth(changed), decay_clock(pairs), grid_lost(pairs)
     features = {
         "growth": 0.0 if grown is None else bounded_growth(grown),

@@ -22,7 +22,7 @@ from lineage.family_decays import FamilyDecays
 from lineage.family_vectors import FamilyVectors
 from lineage.hidden_parents import HiddenParent, balanced, hidden_parents
 from lineage.link_weights import WeighedLink, link_costs, weigh
-from lineage.measured_roles import measured_roles
+from lineage.measured_roles import clear_tensors, measured_roles
 from lineage.nearness import nearest_relatives
 from lineage.neighbours import below_copies, bridges, neighbour_tree
 from lineage.pairs import pair_of
@@ -121,9 +121,10 @@ def family_tree(
     roles = measured_roles(fingerprints, blurred)
     near = nearest_relatives(fingerprints, roles)
     vectors = FamilyVectors.of(fingerprints)
-    signs = [traits(fingerprint) for fingerprint in fingerprints]
+    clear = clear_tensors(fingerprints, blurred)
+    signs = [traits(fingerprint) for fingerprint in clear]
     loose = frozenset(place for place, item in enumerate(fingerprints) if item.version in estimated)
-    certain = certain_edges(fingerprints, near, vectors, signs, loose, merging or fingerprints)
+    certain = certain_edges(fingerprints, near, vectors, signs, loose, merging or fingerprints, clear)
     copies = {edge.child for edge in certain if edge.directed and edge.lossy}
     decays = FamilyDecays(fingerprints, roles)
     weighed, yardstick = weighed_links(fingerprints, roles, near, decays, aside=copies)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -90,6 +91,30 @@ def clear_roles(roles: Collection[str], blurred: Collection[str]) -> set[str]:
     """
     clear = set(roles) - set(blurred)
     return clear if len(clear) >= LEAST_CLEAR else set(roles)
+
+
+def clear_tensors(fingerprints: Sequence[Fingerprint], blurred: Collection[str]) -> tuple[Fingerprint, ...]:
+    """The same versions without the tensors whose scales are estimates, if enough matrices are left of each.
+
+    Parameters
+    ----------
+    fingerprints : sequence of Fingerprint
+    blurred : collection of str
+        Roles.
+
+    Returns
+    -------
+    tuple of Fingerprint
+        A version of which less than `LEAST_CLEAR` matrices would be left is the one that was given.
+    """
+    found = []
+    for item in fingerprints:
+        matrices = {tensor.role for tensor in item.tensors if len(tensor.shape) > 1}
+        if not blurred or clear_roles(matrices, blurred) & set(blurred):
+            found.append(item)
+        else:
+            found.append(replace(item, tensors=tuple(one for one in item.tensors if one.role not in blurred)))
+    return tuple(found)
 
 
 def _spread(roles: Sequence[str], costs: Sequence[float]) -> list[str]:

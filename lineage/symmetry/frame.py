@@ -344,7 +344,7 @@ class _Family:
         self.estimated.update((reference, *self._touched))
         zeros = {item: self._members[item].zeros for item in (reference, *self._touched)}
         networks = {item: self._members[item].network for item in zeros}
-        for member, gauged in sliced(networks, zeros, self._tied, self._correlation).items():
+        for member, gauged in sliced(networks, zeros, self._tied).items():
             self._members[member].mapped(gauged, self._members[member].network.shapes)
 
     def settle(self) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lineage.symmetry.aligning import Network, mapped_matrices
 from lineage.symmetry.balancing import gauging
@@ -24,7 +23,6 @@ def sliced(
     networks: Mapping[int, Network],
     zeros: Mapping[int, int],
     tied: Mapping[int, int],
-    nearness: NDArray[np.float64],
 ) -> dict[int, list[UnitMap]]:
     """What puts each network on the slice through its centre (`lineage.symmetry.matching.gauge`).
 
@@ -36,13 +34,11 @@ def sliced(
         How many values of each are zero: what was pruned comes after its source.
     tied : mapping of member to member
         What is exact beside another member as it is, and stays so.
-    nearness : (n, n) array
-        Of all members, larger for nearer ones; chooses further centres.
     """
     current = dict(networks)
     first = next(iter(current))
     gauges: dict[int, list[UnitMap]] = {first: []}
-    for centre, members in _clusters(current, zeros, nearness):
+    for centre, members in _clusters(current, zeros):
         for member in members:
             network = current[member]
             if tied.get(member, -1) in gauges:
@@ -57,25 +53,28 @@ def sliced(
     return gauges
 
 
-def _clusters(
-    networks: Mapping[int, Network], zeros: Mapping[int, int], nearness: NDArray[np.float64]
-) -> list[tuple[int, Sequence[int]]]:
+def _clusters(networks: Mapping[int, Network], zeros: Mapping[int, int]) -> Iterator[tuple[int, Sequence[int]]]:
     """Members that are near to one of them, which comes first; of the others, what has more zeros later.
 
-    One slice for all that is near to its centre: none of these is nearer to another for the way it got there.
+    One slice for all that is near to its centre: none of these is nearer to another for the way it got there. The next
+    centre is the member nearest to what is on a slice by then (`networks` changes on the way): between two that lie far
+    apart some units are not like each other, and their scales would stay as they are.
     """
-    waiting, found = list(networks), list[tuple[int, Sequence[int]]]()
+    waiting, sliced_by_now = list(networks), list[int]()
     centre = waiting[0]
     while waiting:
         middle = networks[centre].matrices
         near = [item for item in waiting if item == centre or distance(middle, networks[item].matrices) < NEAR]
         near.sort(key=lambda item: (item != centre, zeros[item], waiting.index(item)))
-        found.append((centre, near))
+        yield centre, near
+        sliced_by_now += near
         waiting = [item for item in waiting if item not in near]
         if waiting:
-            shared = nearness[np.ix_(waiting, waiting)].sum(axis=1)
-            centre = waiting[int(np.argmax(np.round(shared, 9)))]
-    return found
+            centre = min(waiting, key=lambda item: min(_apart(networks, item, other) for other in sliced_by_now))
+
+
+def _apart(networks: Mapping[int, Network], one: int, two: int) -> float:
+    return round(distance(networks[two].matrices, networks[one].matrices), 9)
 
 
 def distance(one: Mapping[str, Array], two: Mapping[str, Array]) -> float:
