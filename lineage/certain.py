@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -95,6 +96,11 @@ def certain_edges(
         merges = find_merges(merging, FamilyVectors.of(merging), near, copies, loose)
     else:
         merges = find_merges(fingerprints, vectors, near, copies, loose)
+    if clear is not None and any(one is not two for one, two in zip(clear, fingerprints, strict=True)):
+        # What is of certain scale is a mixture to the last digit, or none.
+        alone = _alone(clear)
+        told = find_merges(clear, FamilyVectors.of(clear), near, copies)
+        merges |= {child: merge for child, merge in told.items() if alone.issuperset(merge.members)}
     # Of collinear versions each explains the others: a mean comes before what needs a negative weight, what has one
     # formula for all values before what has several, and what leaves least before the rest; later ones that would close
     # a cycle fall away.
@@ -105,6 +111,13 @@ def certain_edges(
         found.append(CertainEdge(parent=heaviest, child=child, merge=merge))
     found += _rearranged(fingerprints, {edge.child for edge in found})
     return _without_cycles(len(fingerprints), found)
+
+
+def _alone(fingerprints: Sequence[Fingerprint]) -> set[int]:
+    """The members that no other equals in all matrices."""
+    held = [frozenset((item.role, item.content) for item in one.tensors if len(item.shape) > 1) for one in fingerprints]
+    count = Counter(held)
+    return {place for place, key in enumerate(held) if count[key] == 1}
 
 
 def _copies(

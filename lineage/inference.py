@@ -22,7 +22,7 @@ from lineage.family_conclusions import family_conclusions
 from lineage.memory import Memory, family_key
 from lineage.relatedness import families
 from lineage.students import student_conclusions
-from lineage.symmetry.frame import turned_kin
+from lineage.symmetry.turned_kin import turned_kin
 from lineage.symmetry.weights import WeightSource
 from lineage.threads import processors, single_threaded
 

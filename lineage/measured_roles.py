@@ -110,10 +110,9 @@ def clear_tensors(fingerprints: Sequence[Fingerprint], blurred: Collection[str])
     found = []
     for item in fingerprints:
         matrices = {tensor.role for tensor in item.tensors if len(tensor.shape) > 1}
-        if not blurred or clear_roles(matrices, blurred) & set(blurred):
-            found.append(item)
-        else:
-            found.append(replace(item, tensors=tuple(one for one in item.tensors if one.role not in blurred)))
+        if blurred and len(matrices - set(blurred)) >= LEAST_CLEAR:
+            item = replace(item, tensors=tuple(tensor for tensor in item.tensors if tensor.role not in blurred))
+        found.append(item)
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from graph_schema.errors import ModelLakeError
 from graph_schema.fingerprint import Fingerprint
 from lineage.symmetry.aligning import Alignment, Network, aligned, mapped_matrices
 from lineage.symmetry.balancing import balancing, unrest
-from lineage.symmetry.mapped import Ledger, network_of, symmetries_rotate
+from lineage.symmetry.mapped import Ledger, network_of
 from lineage.symmetry.member import Member
 from lineage.symmetry.rotation import Turn, embedding_likeness, turn_between
 from lineage.symmetry.screening import frames
@@ -30,8 +30,10 @@ CLOSE = 0.4
 """Residual up to which no other anchor is tried: what is left to one of another run from the same initialisation is
 more, and too much for scales to be believed."""
 
+PATIENCE = 8
+"""Frames that are tried at a time where the nearest is not close."""
+
 STAND_INS = 24
-LEAST_LIKENESS = 0.5
 
 FOLDED = 1.0
 """Unrest of a version whose norms were folded into the maps behind them: no training leaves that."""
@@ -146,33 +148,6 @@ def common_frame(
     )
 
 
-def turned_kin(fingerprints: Sequence[Fingerprint], groups: Sequence[Sequence[int]]) -> NDArray[np.bool_]:
-    """Families that are one but for a rotation of the residual stream.
-
-    Parameters
-    ----------
-    fingerprints : sequence of Fingerprint
-    groups : sequence of sequences of int
-        The families found so far; the first member stands for each.
-
-    Returns
-    -------
-    (n, n) bool array
-        Symmetric; true between the first members of families that belong together.
-    """
-    found = np.eye(len(fingerprints), dtype=bool)
-    able = [group[0] for group in groups if symmetries_rotate(fingerprints[group[0]])]
-    if len(able) < 2:
-        return found
-    networks = [network_of(fingerprints[place]) for place in able]
-    likeness = embedding_likeness(networks)
-    for one, two in np.argwhere(np.triu(likeness, 1) > LEAST_LIKENESS).tolist():
-        turn = turn_between(networks[one], networks[two])
-        if turn is not None and turn.log10_p <= LOG10_P:
-            found[able[one], able[two]] = found[able[two], able[one]] = True
-    return found
-
-
 class _Family:
     """Members on their way into the common frame."""
 
@@ -209,18 +184,22 @@ class _Family:
         """Align the waiting frame that is nearest to what is inside, and take it in.
 
         What has more couplings than `most` waits for all others: a layer it has twice is told by the layer it repeats,
-        which may be in another of them.
+        which may be in another of them. What is far from all that is inside waits for what is nearer: another that is
+        placed first may lie between.
         """
         usual = [len(self._members[group[0]].network.symmetries.couplings) <= most for group in self.waiting]
         nearness = [float(self._correlation[group[0], self._inside].max()) for group in self.waiting]
         order = sorted(range(len(nearness)), key=lambda place: (not usual[place], -round(nearness[place], 9), place))
-        group = self.waiting.pop(order[0])
+        order = [place for place in order[:PATIENCE] if usual[place] == usual[order[0]]]
+        chosen, found = order[0], self._tried(order[0])
+        for place in order[1:]:
+            if found is None or found[1].residual <= CLOSE:
+                break
+            other = self._tried(place)
+            if other is not None and other[1].residual < found[1].residual:
+                chosen, found = place, other
+        group = self.waiting.pop(chosen)
         self._order += group
-        try:
-            found = self._placed(group[0])
-        except ModelLakeError:
-            # Weights that cannot be read again confirm nothing.
-            found = None
         if found is None:
             return
         anchor, alignment, turn = found
@@ -250,6 +229,14 @@ class _Family:
                 residual=alignment.residual,
                 unrest=apart if turn is None else FOLDED,
             )
+
+    def _tried(self, place: int) -> tuple[int, Alignment, Turn | None] | None:
+        """How the centre of a waiting frame is placed."""
+        try:
+            return self._placed(self.waiting[place][0])
+        except ModelLakeError:
+            # Weights that cannot be read again confirm nothing.
+            return None
 
     def _placed(self, centre: int) -> tuple[int, Alignment, Turn | None] | None:
         """The anchor and the alignment of a frame's centre with it; None where they are no kin in any frame."""
