@@ -106,20 +106,28 @@ def _likenesses(adapter: Fingerprint, members: Sequence[Fingerprint]) -> Iterato
         if up.shape[0] != shapes[slot.role][slot.axis] or up.nonfinite or len(held) < len(members):
             continue
         units, rows = _vectors(up, replace(slot, axis=0), slot.parts * _length(slot, shapes))
-        sampled, _ = _vectors(held[0], behind, shapes[behind.role][behind.axis])
-        shared, mine, other = np.intersect1d(units, sampled, assume_unique=True, return_indices=True)
+        # Samples differ in size where members do: what has more tensors has less room for each.
+        sampled = [_vectors(item, behind, shapes[behind.role][behind.axis]) for item in held]
+        shared = units
+        for places, _ in sampled:
+            shared = np.intersect1d(shared, places, assume_unique=True)
         if shared.size < LEAST_UNITS:
             continue
-        behind_all = [_vectors(item, behind, shapes[behind.role][behind.axis])[1][other] for item in held]
         yield (
             coupling,
             _Likeness(
                 units=shared,
                 length=_length(slot, shapes),
-                adapter=_cosines(rows[mine]),
-                members=np.stack([_cosines(vectors) for vectors in behind_all]),
+                adapter=_cosines(rows[_places_of(shared, units)]),
+                members=np.stack([_cosines(vectors[_places_of(shared, places)]) for places, vectors in sampled]),
             ),
         )
+
+
+def _places_of(wanted: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where some units stand among others that hold all of them."""
+    order = np.argsort(units, kind="stable")
+    return order[np.searchsorted(units[order], wanted)]
 
 
 def _lora_b(slot: Slot) -> str:

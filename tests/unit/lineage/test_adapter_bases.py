@@ -72,6 +72,21 @@ def test_heads_are_told_by_the_family_and_errors_come_back_within_them(seed: int
     assert int(np.argmax(gradient_paths(lora("adapter", role, b), members))) == base
 
 
+@pytest.mark.parametrize("base", range(4))
+def test_members_may_be_sampled_more_and_less(base: int) -> None:
+    family = relatives(5, {UP: (NEURONS, WIDTH), DOWN: (WIDTH, NEURONS)})
+    errors = np.random.default_rng(1).standard_normal((WIDTH, 12))
+    members = [model(str(place), weights) for place, weights in enumerate(family)]
+    for place, kept in ((1, NEURONS // 2), (3, NEURONS // 3)):
+        columns = np.sort(np.random.default_rng(place).permutation(NEURONS)[:kept])
+        tensors = tuple(
+            replace(item, columns=columns, block=item.block[:, columns]) if item.role == DOWN else item
+            for item in members[place].tensors
+        )
+        members[place] = replace(members[place], tensors=tensors)
+    assert int(np.argmax(gradient_paths(lora("adapter", UP, family[base][DOWN].T @ errors), members))) == base
+
+
 def test_nothing_is_told_by_one_member_by_residual_outputs_or_by_an_unknown_architecture() -> None:
     family = relatives(3, {UP: (NEURONS, WIDTH), DOWN: (WIDTH, NEURONS)})
     members = [model(str(place), weights) for place, weights in enumerate(family)]
