@@ -99,10 +99,14 @@ def _passthrough(
     child: int, fingerprints: Sequence[Fingerprint], index: Mapping[str, frozenset[int]], near: Sequence[int]
 ) -> Merge | None:
     fit = stitching(child, fingerprints, index, near)
+    # Where all that parts the child from a source is a low-rank change, the child was edited from it; or it is an edit
+    # of the child, and then the others hold every tensor.
+    edits: set[int] = set()
+    while fit is not None and (new := _edits(child, fingerprints, fit.members)):
+        edits |= new
+        others = {content: holders - edits for content, holders in index.items()}
+        fit = stitching(child, fingerprints, others, near, covered=1.0)
     if fit is None:
-        return None
-    # Where all that parts the child from a source is a low-rank change, that source was edited, or is the edit.
-    if any(low_rank(Comparison(parent=fingerprints[item], child=fingerprints[child])) for item in fit.members):
         return None
     return Merge(
         members=fit.members,
@@ -113,6 +117,10 @@ def _passthrough(
         statement=f"{sum(fit.shares):.0%} of the values stand in tensors that equal one of {len(fit.members)} "
         "versions' to the bit",
     )
+
+
+def _edits(child: int, fingerprints: Sequence[Fingerprint], members: Sequence[int]) -> set[int]:
+    return {item for item in members if low_rank(Comparison(parent=fingerprints[item], child=fingerprints[child]))}
 
 
 def _affine(

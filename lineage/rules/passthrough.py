@@ -43,7 +43,12 @@ def content_index(fingerprints: Sequence[Fingerprint], copies: frozenset[int]) -
 
 
 def stitching(
-    child: int, fingerprints: Sequence[Fingerprint], index: Mapping[str, frozenset[int]], near: Sequence[int] = ()
+    child: int,
+    fingerprints: Sequence[Fingerprint],
+    index: Mapping[str, frozenset[int]],
+    near: Sequence[int] = (),
+    *,
+    covered: float = COVERED,
 ) -> Stitching | None:
     """The fewest versions that together hold (nearly) all tensors of the child, where one alone does not.
 
@@ -56,11 +61,13 @@ def stitching(
     near : sequence of int
         Relatives of the child, nearest first. Of versions that give as much the nearest counts: one that was edited or
         trained elsewhere lies farther away in what it does not give.
+    covered : float
+        Share of the child's values that has to be found.
 
     Returns
     -------
     Stitching or None
-        Found greedily: the source that adds most values first. None where 97 % of the values are not covered, or a
+        Found greedily: the source that adds most values first. None where too few values are covered, or a
         source adds less than 3 %. Tensors that were left alone by everyone (frozen since a common ancestor) are
         nobody's own: each source must give some that no other source has, and all matrices of at least one layer: a
         single matrix that differs was edited, not stitched in.
@@ -69,13 +76,13 @@ def stitching(
     total = sum(tensor.size for tensor in tensors)
     held_by = [index.get(tensor.content, frozenset()) - {child} for tensor in tensors]
     sources = [(tensor.size, held) for tensor, held in zip(tensors, held_by, strict=True)]
-    if not total or sum(size for size, held in sources if held) < COVERED * total:
+    if not total or sum(size for size, held in sources if held) < covered * total:
         return None
     rank = {member: place for place, member in enumerate(near)}
     members: list[int] = []
     shares: list[float] = []
     left = sources
-    while sum(size for size, _ in left) > (1 - COVERED) * total:
+    while sum(size for size, _ in left) > (1 - covered) * total:
         gains: Counter[int] = Counter()
         for size, held in left:
             gains.update(dict.fromkeys(held, size))

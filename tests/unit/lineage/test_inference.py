@@ -158,6 +158,23 @@ def test_a_merge_is_found_with_its_parents_and_coefficients(
         assert got.keys() == {"b", "c"}
 
 
+def test_an_edit_of_what_was_stitched_does_not_hide_where_it_came_from(
+    taken: Take, tree: dict[str, Fingerprint], root: dict[str, np.ndarray]
+) -> None:
+    *_, (_, stitched, _) = merges(root)
+    generator = np.random.default_rng(5)
+    name = next(item for item in stitched if ".layers.0." in item and "down_proj" in item)
+    rows, columns = stitched[name].shape
+    change = 0.05 * np.outer(generator.standard_normal(rows), generator.standard_normal(columns))
+    edited = {**stitched, name: (stitched[name] + change).astype(np.float32)}
+    lake = {**tree, "stitched": taken(stitched), "edited": taken(edited)}
+    words = {item.version: word for word, item in lake.items()}
+    found = infer(list(lake.values()), least_confidence=0.0)
+    parents = {words[item.child]: {words[end.id] for end in item.parents} for item in found.derivations}
+    assert parents["stitched"] == {"b", "c"}
+    assert parents["edited"] == {"stitched"}
+
+
 def test_renumbered_units_are_the_same_function(taken: Take, tree: dict[str, Fingerprint], root: dict) -> None:
     order = np.random.default_rng(3).permutation(HIDDEN)
     shuffled = dict(root)
