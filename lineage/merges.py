@@ -25,7 +25,10 @@ of 149 merges in families of twenty to thirty, eight have one behind the twelfth
 LEAST_VALUES = 64
 
 SAME = 1e-6
-"""Relative distance up to which two versions differ by rounding alone."""
+"""Relative distance up to which two versions differ by rounding alone,"""
+
+BOTH_ROUNDED = 3.0
+"""... or up to so many times the energy of one's rounding errors: two that were rounded apart differ by twice that."""
 
 DECIMALS = 3
 TYPED = 0.02
@@ -92,7 +95,7 @@ def find_merges(
 def _repeats(shared: SharedVectors) -> bool:
     """Whether a version is one of its relatives but for rounding: then any formula that gives that one gives it too."""
     apart = float(np.square(shared.values[1:] - shared.values[0]).sum(axis=1).min())
-    return apart <= SAME**2 * float(np.square(shared.values[0]).sum())
+    return apart <= max(SAME**2 * float(np.square(shared.values[0]).sum()), BOTH_ROUNDED * shared.rounding)
 
 
 def _passthrough(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage.family_vectors import SharedVectors
-from lineage.merges import _affine
+from lineage.merges import _affine, _repeats
 from lineage.rules.elementwise import elementwise_fit
 from lineage.rules.merge import Merge
 from lineage.rules.merging import affine_fit
@@ -69,6 +69,17 @@ def test_a_mean_whose_constituent_went_into_another_merge_has_two_constituents(s
     fit = affine_fit(mean, np.stack([one, other, base, two]), convex=False)
     assert fit is not None
     assert dict(zip(fit.members, fit.weights, strict=True)) == pytest.approx({0: 0.497, 3: 0.503}, abs=1e-6)
+
+
+@given(seed=st.integers(0, 1000))
+def test_two_that_were_rounded_apart_are_one_and_a_step_more_is_not(seed: int) -> None:
+    source, *others = relatives(seed)
+    noise = 0.002 * np.random.default_rng((seed, 1)).standard_normal(SIZE)
+    for moved, same in ((0.0, True), (10.0, False)):
+        child = to_bf16(source * (1 + moved * noise))
+        values = np.stack([child, to_bf16(source * (1 + 1e-4 * noise)), *others])
+        steps = np.ldexp(1.0, np.frexp(child)[1] - 8)
+        assert _repeats(SharedVectors(values=values, steps=steps, segments=(slice(0, SIZE),))) is same
 
 
 def segments(parts: int) -> list[slice]:
