@@ -21,8 +21,11 @@ FITTED = (70, 80)
 ADAPTERS = (900,)
 """Seeds of the lakes of adapters that they are fitted on as well."""
 
-HELD_BACK = (90, 91, 92, 93, 94)
+HELD_BACK = (90, 91, 92, 93, 94, 95, 96)
 """Seeds that were scored before their errors were read, in lakes of that size too."""
+
+LARGER, BLIND = (80,), (95,)
+"""Seeds of lakes of that size whose sizes of fingerprints, rounding and laundering are studied, the latter blind."""
 
 
 def lakes(seeds: tuple[int, ...], *, models: int = 24) -> list[str]:
@@ -47,9 +50,10 @@ def studies() -> list[list[str]]:
         ["benchmarks.cue_signs", *fitted],
         *(["benchmarks.lakes.wide", "--number", str(number)] for number in range(len(SIZES))),
         ["benchmarks.lineage_accuracy", *wide],
-        ["benchmarks.fingerprint_size", *development],
-        ["benchmarks.half_precision", *development],
-        ["benchmarks.laundered", *development],
+        ["benchmarks.fingerprint_size", *lakes(LARGER, models=MODELS)],
+        ["benchmarks.half_precision", *development, *lakes(LARGER, models=MODELS)],
+        ["benchmarks.laundered", *lakes(LARGER, models=MODELS)],
+        ["benchmarks.laundered", *lakes(BLIND, models=MODELS)],
         ["benchmarks.peers", *held_back],
         ["benchmarks.demo_accuracy"],
         ["benchmarks.scale", "--hub", "5000", "--budget", "1000000"],

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 
 Indices = NDArray[np.int64]
-
-
 Blocks = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 

@@ -92,11 +92,11 @@ def certain_edges(
     """
     found = _copies(fingerprints, clear or fingerprints, near, signs)
     copies = frozenset(edge.child for edge in found)
-    if merging is not None and any(one is not two for one, two in zip(merging, fingerprints, strict=True)):
+    if merging is not None and _differ(merging, fingerprints):
         merges = find_merges(merging, FamilyVectors.of(merging), near, copies, loose)
     else:
         merges = find_merges(fingerprints, vectors, near, copies, loose)
-    if clear is not None and any(one is not two for one, two in zip(clear, fingerprints, strict=True)):
+    if clear is not None and _differ(clear, fingerprints):
         # What is of certain scale is a mixture to the last digit, or none.
         alone = _alone(clear)
         told = find_merges(clear, FamilyVectors.of(clear), near, copies)
@@ -111,6 +111,10 @@ def certain_edges(
         found.append(CertainEdge(parent=heaviest, child=child, merge=merge))
     found += _rearranged(fingerprints, {edge.child for edge in found})
     return _without_cycles(len(fingerprints), found)
+
+
+def _differ(given: Sequence[Fingerprint], fingerprints: Sequence[Fingerprint]) -> bool:
+    return any(one is not two for one, two in zip(given, fingerprints, strict=True))
 
 
 def _alone(fingerprints: Sequence[Fingerprint]) -> set[int]:

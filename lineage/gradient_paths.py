@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,9 +109,7 @@ def _likenesses(adapter: Fingerprint, members: Sequence[Fingerprint]) -> Iterato
         units, rows = _vectors(up, replace(slot, axis=0), slot.parts * _length(slot, shapes))
         # Samples differ in size where members do: what has more tensors has less room for each.
         sampled = [_vectors(item, behind, shapes[behind.role][behind.axis]) for item in held]
-        shared = units
-        for places, _ in sampled:
-            shared = np.intersect1d(shared, places, assume_unique=True)
+        shared = reduce(np.intersect1d, (places for places, _ in sampled), units)
         if shared.size < LEAST_UNITS:
             continue
         yield (

@@ -120,9 +120,9 @@ def common_frame(
     -----
     The frame with the most members is the reference; of equal ones one that lacks no layers, with the nearest centre.
     The centres of the others are aligned one by one, the one nearest to what is in the frame already first, with the
-    member it is nearest to; what makes a centre fit holds for its whole frame. What has more layers than usual comes
-    last. A frame that fails the test stays as it is. Where no two members share a frame, and scales were undone, no
-    member has a scale to be trusted: then all are brought into balance.
+    member it is nearest to, but for what is far from all of them and waits; what makes a centre fit holds for its whole
+    frame. What has more layers than usual comes last. A frame that fails the test stays as it is. Where no two members
+    share a frame, and scales were undone, no member has a scale to be trusted: then all are brought into balance.
     """
     groups = frames(fingerprints, correlation)
     if len(groups) < 2:

@@ -60,21 +60,19 @@ def _clusters(networks: Mapping[int, Network], zeros: Mapping[int, int]) -> Iter
     centre is the member nearest to what is on a slice by then (`networks` changes on the way): between two that lie far
     apart some units are not like each other, and their scales would stay as they are.
     """
-    waiting, sliced_by_now = list(networks), list[int]()
-    centre = waiting[0]
+    waiting = list(networks)
+    centre, least = waiting[0], dict.fromkeys(waiting, np.inf)
     while waiting:
         middle = networks[centre].matrices
         near = [item for item in waiting if item == centre or distance(middle, networks[item].matrices) < NEAR]
         near.sort(key=lambda item: (item != centre, zeros[item], waiting.index(item)))
         yield centre, near
-        sliced_by_now += near
         waiting = [item for item in waiting if item not in near]
+        for item in waiting:
+            steps = (distance(networks[other].matrices, networks[item].matrices) for other in near)
+            least[item] = min(least[item], *(round(step, 9) for step in steps))
         if waiting:
-            centre = min(waiting, key=lambda item: min(_apart(networks, item, other) for other in sliced_by_now))
-
-
-def _apart(networks: Mapping[int, Network], one: int, two: int) -> float:
-    return round(distance(networks[two].matrices, networks[one].matrices), 9)
+            centre = min(waiting, key=least.__getitem__)
 
 
 def distance(one: Mapping[str, Array], two: Mapping[str, Array]) -> float:
