@@ -168,7 +168,7 @@ def edge_cues(
     """
     large = {tensor.role for tensor in largest_samples(first, READ, side=READ_SIDE)}
     embeddings = {tensor.role for tensor in first.tensors if tensor.role.startswith("embed")}
-    pairs = tuple(tensor_pairs(first, second, roles=clear_roles(large, blurred) | embeddings))
+    pairs = tuple(tensor_pairs(first, second, roles=clear_roles(large - embeddings, blurred) | embeddings))
     changed = changes(pairs)
     if not changed and blurred:
         pairs = tuple(tensor_pairs(first, second, roles=large | embeddings))

@@ -126,7 +126,7 @@ def family_tree(
     loose = frozenset(place for place, item in enumerate(fingerprints) if item.version in estimated)
     certain = certain_edges(fingerprints, near, vectors, signs, loose, merging or fingerprints, clear)
     copies = {edge.child for edge in certain if edge.directed and edge.lossy}
-    decays = FamilyDecays(fingerprints, roles)
+    decays = FamilyDecays(fingerprints, roles, blurred)
     weighed, yardstick = weighed_links(fingerprints, roles, near, decays, aside=copies)
     links = {(link.one, link.two): link for link in weighed}
     while True:

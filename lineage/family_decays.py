@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import role_stacks
+from lineage.measured_roles import clear_roles
 from lineage.pairs import Pair, pair_of
 from lineage.spanning_tree import orient
 from lineage.weight_decay import STEPS, Decay, Readings, decays, pooled
@@ -35,8 +36,12 @@ class FamilyDecays:
         What `lineage.measured_roles.measured_roles` chose.
     """
 
-    def __init__(self, fingerprints: Sequence[Fingerprint], roles: Collection[str]) -> None:
+    def __init__(
+        self, fingerprints: Sequence[Fingerprint], roles: Collection[str], blurred: Collection[str] = ()
+    ) -> None:
         self._fingerprints, self._roles = fingerprints, sorted(roles)
+        clear = clear_roles(self._roles, blurred)
+        self._clear = np.array([role in clear for role in self._roles], dtype=bool)
         self._found: dict[Pair, tuple[Decay, Steps]] = {}
 
     def between(self, pair: Pair) -> Decay:
@@ -84,7 +89,7 @@ class FamilyDecays:
         if not wanted:
             return
         glance, differ = self._readings(wanted, steps=0)
-        found = [pooled(_row(glance, place))[0] for place in range(len(wanted))]
+        found = [self._common(_row(glance, place))[0] for place in range(len(wanted))]
         self._found |= {pair: (decay, {}) for pair, decay in zip(wanted, found, strict=True)}
         close = [place for place, decay in enumerate(found) if abs(decay.score) >= LEAST_SCORE]
         readings, _ = self._readings([wanted[place] for place in close], steps=STEPS)
@@ -93,7 +98,7 @@ class FamilyDecays:
 
     def _told(self, readings: Readings, differ: NDArray[np.bool_]) -> tuple[Decay, Steps]:
         """The decay of one pair, and that of each role: the common one unless its own is another, or nothing moved."""
-        common, agree = pooled(readings)
+        common, agree = self._common(readings)
         usual = common.value if abs(common.score) >= LEAST_SCORE else 0.0
         steps = {}
         for place, role in enumerate(self._roles):
@@ -107,6 +112,11 @@ class FamilyDecays:
             elif differ[place]:
                 steps[role] = own.value if abs(own.score) >= LEAST_SCORE else 0.0
         return common, steps
+
+    def _common(self, readings: Readings) -> tuple[Decay, NDArray[np.bool_]]:
+        """What the matrices of certain scale say together, and which agree with it."""
+        errors = np.where(self._clear, readings.errors, np.inf)
+        return pooled(Readings(values=readings.values, errors=errors, slacks=readings.slacks))
 
     def _readings(self, pairs: Sequence[Pair], *, steps: int) -> tuple[Readings, NDArray[np.bool_]]:
         """One row a pair and one column a role, NaN where a role was not read; and which differ, or cannot be seen."""

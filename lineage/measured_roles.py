@@ -41,7 +41,7 @@ def measured_roles(fingerprints: Sequence[Fingerprint], blurred: Collection[str]
     ----------
     fingerprints : sequence of Fingerprint
     blurred : collection of str
-        Roles whose scales are estimates in some member: left out where enough others are there (`clear_roles`).
+        Roles whose scales are estimates in some member: left out where most others are not.
 
     Returns
     -------
@@ -67,9 +67,11 @@ def measured_roles(fingerprints: Sequence[Fingerprint], blurred: Collection[str]
     inner = {role for role in shared if not role.startswith(("embed", "head"))} or shared
     if not inner:
         return {}
-    inner = clear_roles(inner, blurred)
     area = {role: shapes[role][0] * shapes[role][1] for role in inner}
     large = sorted(role for role in inner if area[role] >= LEAST_AREA * max(area.values()))
+    clear = [role for role in large if role not in blurred]
+    if len(clear) > len(large) / 2:
+        large = clear
     chosen = set(_spread(large, [link_cost(*shapes[role]) for role in large]))
     for own in held:
         # A version that is an embedding alone is compared by that.

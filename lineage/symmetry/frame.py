@@ -14,6 +14,7 @@ from lineage.symmetry.aligning import Alignment, Network, aligned, mapped_matric
 from lineage.symmetry.balancing import balancing, unrest
 from lineage.symmetry.mapped import Ledger, network_of
 from lineage.symmetry.member import Member
+from lineage.symmetry.quieting import quieted
 from lineage.symmetry.rotation import Turn, embedding_likeness, turn_between
 from lineage.symmetry.screening import frames
 from lineage.symmetry.settling import settled
@@ -343,8 +344,13 @@ class _Family:
         ]
         # What is exact beside a member of the frame of reference has that member's scales.
         free = [item for item in free if self._origin(item) in (item, *self._touched, *self.estimated)]
+        stored = any(member.stored for member in self._members)
+        if free and not stored:
+            inside = {member: self._members[member].network for member in self._inside}
+            for member, maps in quieted(inside, set(free), self._tied).items():
+                self._members[member].mapped(maps, self._members[member].network.shapes)
         self.blurred.update(role for item in free for role in self._members[item].rescaled)
-        if not free or any(member.stored for member in self._members):
+        if not free or stored:
             return
         place = {member: number for number, member in enumerate(self._inside)}
         found = settled(

@@ -117,14 +117,25 @@ def _sampled(matrix: Array, count: int) -> Array:
     return sample
 
 
+def apart(vectors: Array, member: int) -> Array:
+    """Mean squared difference of a member and each other, (members,).
+
+    Infinite for the member itself and for what lacks most of the values that it has.
+    """
+    held = np.isfinite(vectors)
+    both = held & held[member]
+    counts = both.sum(axis=1)
+    differences = np.where(both, vectors, 0.0) - np.where(both, vectors[member], 0.0)
+    enough = (counts > 0) & (counts >= COVERED * held[member].sum())
+    found = np.where(enough, np.einsum("ij,ij->i", differences, differences) / np.maximum(counts, 1), np.inf)
+    found[member] = np.inf
+    return found
+
+
 def nearest(vectors: Array, member: int) -> list[int]:
     """Members that have most of the values that one has, nearest first."""
-    apart = []
-    for other, values in enumerate(vectors):
-        both = np.isfinite(values) & np.isfinite(vectors[member])
-        if other != member and both.any() and both.sum() >= COVERED * np.isfinite(vectors[member]).sum():
-            apart.append((float(np.mean((values[both] - vectors[member][both]) ** 2)), other))
-    return [other for _, other in sorted(apart)]
+    distances = apart(vectors, member)
+    return [other for other in np.argsort(distances, kind="stable").tolist() if np.isfinite(distances[other])]
 
 
 def _candidates(vectors: Array, child: int, precisions: Sequence[float]) -> list[_Candidate]:
