@@ -23,6 +23,9 @@ from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.units import Array, Matrices
 from lineage.tail_distance import TAIL_SHARE
 
+MOST_SCALES = 8192
+"""Scales that are found together: their second derivatives take half a gigabyte."""
+
 STEPS = 24
 LARGEST_STEP = 0.5
 FINISHED = 0.1
@@ -75,7 +78,7 @@ def quiet_scales(
     version : mapping of role to (rows, columns) array
         In the same order of units and with the same signs, its scales near to theirs.
     couplings : sequence of Coupling
-        Of the version, those whose scales are sought; all their tensors have one shape in both. What is not among
+        Of the version, those whose scales are sought; all their tensors have one shape in all. What is not among
         them keeps its scale.
     known : mapping of Coupling to (units,) bool array, optional
         Units that keep their scales as well.
@@ -89,11 +92,12 @@ def quiet_scales(
     -----
     The scales of couplings that share tensors are found together, by Gauss-Newton steps on their logarithms: time
     O(scales^3 + values * side) a step, memory O(scales^2). Values that are zero on either side, as what was pruned, say
-    nothing. A factor common to all weights behind a norm is told by the norm's own scale alone.
+    nothing, and neither do couplings that have more than `MOST_SCALES` together. What shrank all weights of a unit
+    alike, as decay does, is taken for a scale where the unit has a norm before it.
     """
     offsets, count, sides = _sides(version, [item for item in couplings if item.scalable], known)
     logs = np.zeros(count)
-    for roles, scales in _connected(sides):
+    for roles, scales in (item for item in _connected(sides) if item[1].size <= MOST_SCALES):
         logs[scales] = _solved(references, version, {role: sides[role] for role in roles}, scales, count)
     found = []
     for coupling, start in offsets:

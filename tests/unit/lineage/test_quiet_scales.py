@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lineage.symmetry.aligning import Network, aligned, mapped_matrices
 from lineage.symmetry.balancing import gauging
 from lineage.symmetry.matching import UnitMap
-from lineage.symmetry.quiet_scales import quiet_scales
+from lineage.symmetry.quiet_scales import FARTHER, quiet_scales
 from lineage.symmetry.quieting import quieted
 from lineage.tail_distance import tail_energy
 from tests.unit.lineage.symmetric_networks import network
@@ -91,6 +91,23 @@ def test_what_is_equal_is_left_alone_and_so_is_what_is_known() -> None:
     assert scale is not None
     assert (scale[::2] == 1).all()
     assert (scale[1::2] != 1).all()
+
+
+def test_too_many_scales_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = network("llama", 1)
+    moved = rescaled(learned(root, 2), 3)
+    monkeypatch.setattr("lineage.symmetry.quiet_scales.MOST_SCALES", 10)
+    assert quiet_scales([root.matrices], moved.matrices, list(moved.symmetries.all)) == []
+
+
+def test_a_search_that_goes_astray_changes_nothing() -> None:
+    one, two = network("llama", 1), network("llama", 2)
+    found = mapped(two, quiet_scales([one.matrices], two.matrices, list(two.symmetries.all)))
+
+    def apart(version: Network) -> float:
+        return float(sum(np.sum((item - one.matrices[role]) ** 2) for role, item in version.matrices.items()))
+
+    assert apart(found) <= FARTHER * apart(two)
 
 
 def test_zero_weights_and_dead_units_tell_nothing() -> None:
