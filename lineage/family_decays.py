@@ -34,6 +34,9 @@ class FamilyDecays:
     fingerprints : sequence of Fingerprint
     roles : collection of str
         What `lineage.measured_roles.measured_roles` chose.
+    blurred : collection of str, optional
+        Those whose scales are estimates: what decayed there was taken for a scale, so that the others tell what the
+        decay is, where there are enough.
     """
 
     def __init__(
