@@ -87,7 +87,7 @@ class CommonFrame:
     laundered : mapping of version to Laundering
     merging : tuple of Fingerprint
         The members at the scales at which some are merges of others: there nothing but rounding is left of a merge,
-        while distances, from which scales that training changed were taken away, are right in `members`.
+        while `members` are at the scales at which least lies between neighbours (`lineage.symmetry.quiet_scales`).
     estimated : frozenset of version
         Members whose scales are estimates for merges as well: what training did to them and what a rescaling did
         cannot be told apart, and they are too large to be looked at as a whole.
@@ -336,7 +336,10 @@ class _Family:
             self._members[member].mapped(gauged, self._members[member].network.shapes)
 
     def settle(self) -> None:
-        """Find the scales at which what was rescaled is exact: beside the frame of reference, and for merges alone."""
+        """Find the scales of what was rescaled: the most probable, then those at which it is exact.
+
+        What is exact beside the frame of reference counts for everything, the rest for merges alone.
+        """
         free = [
             item
             for item in (*self._touched, *self.estimated)
