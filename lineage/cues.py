@@ -23,6 +23,9 @@ GROWTH_BOUND = 2.0
 SCALE_CHANGE = 5.0
 """Growths up to the one were seen in steps away; from the other on, decay explains them better."""
 
+MOST_ERRORS = 2.0
+"""Standard errors that a change of scale must lie from zero to be one."""
+
 ROWS_BOUND = 2.0
 SPREAD = 0.5
 """How far the figures of two relatives may lie from zero: what is less certain than this is drawn to zero."""
@@ -224,15 +227,20 @@ def bounded_growth(grown: Reading) -> float:
 
     Where squared norms changed by many times the squared distance, the two versions differ by a scale for the most
     part; weights decay in training, they are not blown up, so that the smaller one is the younger. Between the two a
-    figure can be either, and counts the less the farther it lies beyond `GROWTH_BOUND`.
+    figure can be either, and counts the less the farther it lies beyond `GROWTH_BOUND`. Such a change that may be none,
+    by its error, says nothing.
 
     Examples
     --------
     >>> [bounded_growth(Reading(value=value, error=0.0)) for value in (0.8, -3.5, 5.0, -70.0)]
     [0.8, -1.0, 0.0, 1.0]
+    >>> bounded_growth(Reading(value=-12.0, error=9.0))
+    0.0
     """
     size = abs(grown.value)
     if size > GROWTH_BOUND:
+        if size > SCALE_CHANGE and size <= MOST_ERRORS * grown.error:
+            return 0.0
         beyond = GROWTH_BOUND * (SCALE_CHANGE - size) / (SCALE_CHANGE - GROWTH_BOUND)
         shrunk = Reading(value=max(beyond, -1.0), error=grown.error * (size < SCALE_CHANGE)).shrunk(SPREAD)
         return float(np.sign(grown.value)) * shrunk
