@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -49,6 +51,12 @@ def test_a_fault_comes_back_as_it_was_raised(tmp_path: Path, write_model, pool: 
     assert pool.workers[0].pid == before, "a damaged file must not cost a process"
 
 
+def _strike(pid: int, blow: signal.Signals) -> None:
+    os.kill(pid, blow)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
 @pytest.mark.parametrize("blow", [signal.SIGSEGV, signal.SIGKILL])
 def test_a_worker_that_dies_costs_one_file_and_is_replaced(
     tmp_path: Path, write_model, pool: WorkerPool, blow: signal.Signals
@@ -59,9 +67,13 @@ def test_a_worker_that_dies_costs_one_file_and_is_replaced(
     worker = pool.workers[0]
     worker.start()
     assert worker.pid is not None
-    os.kill(worker.pid, blow)
+    # One that is dead when it is asked is replaced without a word: it is held up until it was asked.
+    os.kill(worker.pid, signal.SIGSTOP)
+    strike = Timer(2.0, _strike, (worker.pid, blow))
+    strike.start()
     with pytest.raises(ResourceError, match=blow.name) as caught:
         IsolatedReader(pool).weights(first.weights[0], "a")
+    strike.join()
     assert caught.value.where == "a/model.safetensors"
     assert IsolatedReader(pool).weights(second.weights[0], "b").version.tensors == 2
 
