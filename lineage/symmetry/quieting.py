@@ -16,8 +16,9 @@ from lineage.symmetry.aligning import Network, mapped_matrices
 from lineage.symmetry.couplings import Coupling
 from lineage.symmetry.exact_relations import told_scales
 from lineage.symmetry.matching import UnitMap, alike
-from lineage.symmetry.mixtures import apart, thinned
+from lineage.symmetry.mixtures import apart, nearest, thinned
 from lineage.symmetry.quiet_scales import quiet_scales
+from lineage.symmetry.slicing import SOURCES
 from lineage.symmetry.units import Array
 from lineage.tail_distance import tail_energies
 
@@ -30,8 +31,8 @@ MOST_ASKED = 5
 """Scales that were fitted to one relative make it look nearer than others, by the share that scales have among the
 values. So those up to so many times as far away are asked as well, this many at most."""
 
-SOURCES = 8
-"""How many of the nearest members are looked at for values that nothing but a rescaling changed."""
+CONCERNED = 24
+"""Nearest members of each whose scales are sought."""
 
 _DIGITS = 12
 
@@ -61,9 +62,11 @@ def quieted(
     beside what lies between these, and so beside what lies between any two on either side. The first tree is that of
     the weights, later ones of their tails, in matrices that bear no scale where there are enough, else in all,
     whose errors are smaller each time. `quiet_scales` runs 1 + `ROUNDS` times for each member, O(NEAREST * members)
-    tails are measured, and O(members^2 * sample) finds who is near.
+    tails are measured, and O(members^2 * sample) finds who is near. Of what is fixed only the nearest of those that are
+    free are looked at.
     """
-    members = list(networks)
+    members = _concerned(networks, free, tied)
+    networks = {member: networks[member] for member in members}
     place = {member: number for number, member in enumerate(members)}
     ties = {pair_of(place[one], place[two]) for one, two in tied.items() if {one, two} <= place.keys()}
     walk = _Walk(list(networks.values()), [number for member, number in place.items() if member not in free], ties)
@@ -80,6 +83,19 @@ def quieted(
         # What has no tail, as a change by LoRA, is told apart by the rest.
         walk.along({pair: tail + TIE_BREAK * lengths[pair] for pair, tail in tails.items()}, near, asked=MOST_ASKED)
     return {members[number]: maps for number, maps in enumerate(walk.maps) if maps}
+
+
+def _concerned(networks: Mapping[int, Network], free: Collection[int], tied: Mapping[int, int]) -> list[int]:
+    """The free members, what they are tied to, and the nearest of each."""
+    members = list(networks)
+    if len(members) <= len(free) + CONCERNED:
+        return members
+    vectors = thinned([item.matrices for item in networks.values()])
+    chosen = {*free, *(tied[member] for member in free if member in tied)}
+    for number, member in enumerate(members):
+        if member in free:
+            chosen.update(members[other] for other in nearest(vectors, number)[:CONCERNED])
+    return [member for member in members if member in chosen]
 
 
 class _Walk:
