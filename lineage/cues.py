@@ -238,9 +238,9 @@ def bounded_growth(grown: Reading) -> float:
     0.0
     """
     size = abs(grown.value)
+    if SCALE_CHANGE < size <= MOST_ERRORS * grown.error:
+        return 0.0
     if size > GROWTH_BOUND:
-        if size > SCALE_CHANGE and size <= MOST_ERRORS * grown.error:
-            return 0.0
         beyond = GROWTH_BOUND * (SCALE_CHANGE - size) / (SCALE_CHANGE - GROWTH_BOUND)
         shrunk = Reading(value=max(beyond, -1.0), error=grown.error * (size < SCALE_CHANGE)).shrunk(SPREAD)
         return float(np.sign(grown.value)) * shrunk

@@ -111,7 +111,8 @@ def family_tree(
     estimated : frozenset of version
         Members whose scales are estimates (`lineage.symmetry.frame.CommonFrame`).
     blurred : frozenset of role
-        Tensors whose scales are estimates in some member: distances and directions are read from others.
+        Tensors whose scales are estimates in some member: directions are read from others, and distances where most
+        matrices are others.
 
     Notes
     -----

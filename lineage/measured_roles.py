@@ -64,7 +64,7 @@ def measured_roles(fingerprints: Sequence[Fingerprint], blurred: Collection[str]
         holders.update(own)
         held.append(own)
     shared = {role for role, count in holders.items() if count > 1}
-    inner = {role for role in shared if not role.startswith(("embed", "head"))} or shared
+    inner = inner_roles(shared) or shared
     if not inner:
         return {}
     area = {role: shapes[role][0] * shapes[role][1] for role in inner}
@@ -78,6 +78,17 @@ def measured_roles(fingerprints: Sequence[Fingerprint], blurred: Collection[str]
         if own & shared and not own & chosen:
             chosen.add(min(own & inner or own & shared, key=lambda role: (-shapes[role][0] * shapes[role][1], role)))
     return {role: link_cost(*shapes[role]) for role in sorted(chosen)}
+
+
+def inner_roles(roles: Collection[str]) -> set[str]:
+    """Those of some roles that belong to no embedding and no head.
+
+    Examples
+    --------
+    >>> inner_roles(["embed.token.weight", "layers.0.mlp.up.weight"])
+    {'layers.0.mlp.up.weight'}
+    """
+    return {role for role in roles if not role.startswith(("embed", "head"))}
 
 
 def clear_roles(roles: Collection[str], blurred: Collection[str]) -> set[str]:

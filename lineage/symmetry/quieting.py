@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.link_weights import TIE_BREAK
-from lineage.measured_roles import LEAST_SIDE, clear_roles
+from lineage.measured_roles import LEAST_SIDE, clear_roles, inner_roles
 from lineage.pairs import Pair, pair_of
 from lineage.spanning_tree import minimum_spanning_forest, orient
 from lineage.symmetry.aligning import Network, mapped_matrices
@@ -110,14 +110,11 @@ class _Walk:
     def __init__(self, networks: list[Network], fixed: Sequence[int], ties: Collection[Pair]) -> None:
         self.maps: list[list[UnitMap]] = [[] for _ in networks]
         self._networks, self._fixed, self._ties = networks, fixed, ties
-        inner = {
-            role
-            for item in networks
-            for role, values in item.matrices.items()
-            if min(values.shape) >= LEAST_SIDE and not role.startswith(("embed", "head"))
-        }
+        large = {role for item in networks for role, values in item.matrices.items() if min(values.shape) >= LEAST_SIDE}
         couplings = (coupling for item in networks for coupling in item.symmetries.all)
-        self._told = clear_roles(inner, {slot.role for item in couplings for slot in item.slots if slot.power})
+        self._told = clear_roles(
+            inner_roles(large), {slot.role for item in couplings for slot in item.slots if slot.power}
+        )
 
     def distances(self) -> Array:
         """Mean squared difference of all pairs, (members, members); infinite where two are not comparable."""
