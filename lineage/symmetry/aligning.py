@@ -71,16 +71,31 @@ class Alignment:
         """Whether all scales are told by values that nothing changed."""
         return all(item.exact for item in self.maps if item.scale is not None)
 
-    def fitting(self, shapes: Mapping[str, Shape], aligned_shapes: Mapping[str, Shape]) -> tuple[UnitMap, ...]:
-        """The maps that fit another version in the same frame as the one that was aligned.
 
-        Parameters
-        ----------
-        shapes, aligned_shapes : mappings of role to shape
-            Of the other, and of the one that was aligned; what has another shape is left alone, with all that is
-            coupled to it.
-        """
-        return tuple(item for item in self.maps if all(shapes.get(role) == aligned_shapes[role] for role in item.roles))
+def fitting(
+    maps: Sequence[UnitMap], shapes: Mapping[str, Shape], mapped_shapes: Mapping[str, Shape]
+) -> tuple[UnitMap, ...]:
+    """The maps that fit another version in the same frame as the one they were found for.
+
+    Parameters
+    ----------
+    maps : sequence of UnitMap
+    shapes, mapped_shapes : mappings of role to shape
+        Of the other, and of the one they were found for; what has another shape is left alone, with all that is coupled
+        to it.
+    """
+    return tuple(item for item in maps if all(shapes.get(role) == mapped_shapes[role] for role in item.roles))
+
+
+def has(reference: Network, coupling: Coupling, network: Network) -> bool:
+    """Whether a reference has a coupling of a network, in tensors of the same shapes."""
+    same = [item for item in reference.symmetries.all if item.slots == coupling.slots]
+    return bool(same) and alike((same[0], coupling), (reference.shapes, network.shapes))
+
+
+def lacking(reference: Network, network: Network) -> list[Coupling]:
+    """The couplings of a network that a reference has not."""
+    return [item for item in network.symmetries.all if not has(reference, item, network)]
 
 
 def mapped_matrices(matrices: Matrices, maps: Sequence[UnitMap]) -> dict[str, Array]:

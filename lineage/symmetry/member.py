@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.family_vectors import MANTISSA
-from lineage.symmetry.aligning import Alignment, Network, mapped_matrices
+from lineage.symmetry.aligning import Network, fitting, mapped_matrices
 from lineage.symmetry.mapped import Ledger
 from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.rotation import Turn
@@ -63,10 +63,10 @@ class Member:
     def mapped(self, maps: Sequence[UnitMap], lengths: Mapping[str, tuple[int, ...]]) -> None:
         """Apply the maps that fit its shapes, found for a network of these."""
         matrices, shapes = self.network.matrices, self.network.shapes
-        fitting = Alignment(maps=tuple(maps), log10_p=0.0, residual=0.0).fitting(shapes, lengths)
-        after = matrices.after(fitting) if isinstance(matrices, StoredMatrices) else mapped_matrices(matrices, fitting)
+        chosen = fitting(maps, shapes, lengths)
+        after = matrices.after(chosen) if isinstance(matrices, StoredMatrices) else mapped_matrices(matrices, chosen)
         self.network = replace(self.network, matrices=after)
-        for item in fitting:
+        for item in chosen:
             self.moved.update(item.roles)
             if item.scale is not None:
                 self.rescaled.update(slot.role for slot in item.coupling.slots if slot.power)

@@ -12,10 +12,10 @@ from lineage.link_weights import TIE_BREAK
 from lineage.measured_roles import LEAST_SIDE, clear_roles, inner_roles
 from lineage.pairs import Pair, pair_of
 from lineage.spanning_tree import minimum_spanning_forest, orient
-from lineage.symmetry.aligning import Network, mapped_matrices
+from lineage.symmetry.aligning import Network, fitting, has, lacking, mapped_matrices
 from lineage.symmetry.couplings import Coupling
 from lineage.symmetry.exact_relations import told_scales
-from lineage.symmetry.matching import UnitMap, alike
+from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.mixtures import apart, nearest, thinned
 from lineage.symmetry.quiet_scales import quiet_scales
 from lineage.symmetry.slicing import SOURCES
@@ -145,18 +145,31 @@ class _Walk:
             for number, above in orient(tree, start).items():
                 if number in done:
                     continue
+                met = [other for other in near[number] if other in done and other != above]
                 if pair_of(number, above) in self._ties:
-                    maps = self.maps[above][before[above] :]
+                    maps = self._beside(above, self.maps[above][before[above] :], number, met)
                 else:
-                    met = [other for other in near[number] if other in done and other != above]
                     also = _as_near(number, (above, *met), lengths)[:asked]
-                    met = met[:SOURCES]
-                    references, sources = ([self._networks[item] for item in (above, *some)] for some in (also, met))
+                    references, sources = (
+                        [self._networks[item] for item in (above, *some)] for some in (also, met[:SOURCES])
+                    )
                     maps = _onto(references, sources, self._networks[number])
                 self.maps[number] += maps
                 matrices = mapped_matrices(self._networks[number].matrices, maps)
                 self._networks[number] = replace(self._networks[number], matrices=matrices)
                 done.add(number)
+
+    def _beside(self, source: int, maps: Sequence[UnitMap], number: int, met: Sequence[int]) -> list[UnitMap]:
+        """What brings a member along with what it is exact beside, and the layers that this one lacks to their own."""
+        network, other = self._networks[number], self._networks[source]
+        found = [*fitting(maps, network.shapes, other.shapes)]
+        alone = lacking(other, network)
+        wholes = [
+            self._networks[item] for item in met if all(has(self._networks[item], part, network) for part in alone)
+        ]
+        if alone and wholes:
+            found += _onto(wholes[:1], wholes[:SOURCES], network, alone)
+        return found
 
     def tails(self, pairs: Sequence[Pair]) -> dict[Pair, float]:
         """Mean tail distance of each pair over matrices that they share, each in units of its median."""
@@ -191,9 +204,14 @@ def _tree(size: int, lengths: Mapping[Pair, float]) -> list[Pair]:
     return [links[number][:2] for number in minimum_spanning_forest(size, links)]
 
 
-def _onto(references: Sequence[Network], sources: Sequence[Network], network: Network) -> list[UnitMap]:
-    """Maps to the scales of some references; what a source tells to the last digit is as that says."""
-    waiting = [item for item in network.symmetries.all if item.scalable]
+def _onto(
+    references: Sequence[Network],
+    sources: Sequence[Network],
+    network: Network,
+    couplings: Sequence[Coupling] | None = None,
+) -> list[UnitMap]:
+    """Maps to the scales of some references, of all or some couplings; what a source tells exactly is as that says."""
+    waiting = [item for item in (network.symmetries.all if couplings is None else couplings) if item.scalable]
     current, maps = dict(network.matrices), list[UnitMap]()
     known: dict[Coupling, NDArray[np.bool_]] = {}
     told = True
@@ -202,7 +220,7 @@ def _onto(references: Sequence[Network], sources: Sequence[Network], network: Ne
         told = False
         for coupling in [item for item in waiting if item not in known]:
             for source in sources:
-                if _has(source, coupling, network):
+                if has(source, coupling, network):
                     scale, units = told_scales(source.matrices, current, coupling)
                     if units.any():
                         told, known[coupling] = True, units
@@ -211,11 +229,9 @@ def _onto(references: Sequence[Network], sources: Sequence[Network], network: Ne
                         )
                         maps[-1].apply(current)
                         break
-    shared = [item for item in waiting if all(_has(reference, item, network) for reference in references)]
+    shared = [item for item in waiting if all(has(reference, item, network) for reference in references)]
     return [*maps, *quiet_scales([item.matrices for item in references], current, shared, known)]
 
 
-def _has(reference: Network, coupling: Coupling, network: Network) -> bool:
-    """Whether a reference has a coupling of a network, in tensors of the same shapes."""
-    same = [item for item in reference.symmetries.all if item.slots == coupling.slots]
-    return bool(same) and alike((same[0], coupling), (reference.shapes, network.shapes))
+def _has_all(reference: Network, couplings: Sequence[Coupling], network: Network) -> bool:
+    return all(has(reference, item, network) for item in couplings)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lineage.symmetry.aligning import Network, mapped_matrices
+from lineage.symmetry.aligning import Network, fitting, lacking, mapped_matrices
 from lineage.symmetry.balancing import gauging
 from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.units import Array
@@ -41,14 +41,20 @@ def sliced(
     for centre, members in _clusters(current, zeros):
         for member in members:
             network = current[member]
-            if tied.get(member, -1) in gauges:
-                gauges[member] = gauges[tied[member]]
-            elif member not in gauges:
+            if member not in gauges:
                 nearest = sorted((distance(current[item].matrices, network.matrices), item) for item in gauges)[
                     :SOURCES
                 ]
                 through = centre if centre in gauges else nearest[0][1]
                 gauges[member] = gauging(current[through], network, [current[item] for _, item in nearest])
+            exact = [other for other in gauges if other == tied.get(member) or tied.get(other) == member]
+            for source in exact[:1]:
+                # What this one lacks, as layers, is on its own.
+                own = lacking(current[source], network)
+                gauges[member] = [
+                    *fitting(gauges[source], network.shapes, current[source].shapes),
+                    *(item for item in gauges[member] if item.coupling in own),
+                ]
             current[member] = replace(network, matrices=mapped_matrices(network.matrices, gauges[member]))
     return gauges
 

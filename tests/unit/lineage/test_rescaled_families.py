@@ -14,8 +14,12 @@ from lineage.inference import infer
 from lineage.relatedness import kinship
 from lineage.symmetry.aligning import Network, aligned, mapped_matrices
 from lineage.symmetry.balancing import gauging
+from lineage.symmetry.couplings import symmetries_of
 from lineage.symmetry.exact_scales import commonest, exact_scales
 from lineage.symmetry.frame import common_frame
+from lineage.symmetry.quieting import quieted
+from lineage.symmetry.slicing import sliced
+from lineage.symmetry.units import Matrices
 from tests.unit.lineage.symmetric_networks import Weights, laundered, names, network
 
 Take = Callable[[Weights], Fingerprint]
@@ -108,3 +112,35 @@ def test_what_is_exact_beside_its_source_stays_so_whatever_else_lies_near(seed: 
     assert list(frame.laundered) == [copy.version]
     back = next(item for item in frame.members if item.version == copy.version)
     assert [item.content for item in back.tensors] == [item.content for item in source.tensors]
+
+
+@pytest.mark.parametrize("shorter", [False, True])
+def test_what_lost_a_layer_is_brought_along_with_its_source(shorter: bool) -> None:
+    lake = {tune: laundered(network("llama", 1, step=0.1, tune=tune), tune, permuted=False) for tune in range(1, 5)}
+    short, whole = (5, 2) if shorter else (2, 5)
+    networks = {0: network("llama", 1), **lake, whole: lake[2], short: _without_layer(lake[2], 1)}
+    maps = quieted(networks, {1, 2, 3, 4, 5}, {5: 2})
+    found = {item: mapped_matrices(networks[item].matrices, maps.get(item, [])) for item in networks}
+    assert all(np.array_equal(values, found[whole][role]) for role, values in found[short].items())
+    for layer in (0, 1):
+        gate = f"layers.{layer}.mlp.gate.weight"
+        before, after = (np.sum((some[0][gate] - some[whole][gate]) ** 2) for some in (_matrices(networks), found))
+        assert after < 0.1 * before
+
+
+def test_what_lost_a_layer_is_on_the_slice_of_its_source() -> None:
+    lake = {tune: laundered(network("llama", 1, step=0.1, tune=tune), tune) for tune in range(1, 4)}
+    networks = {0: network("llama", 1), **lake, 5: _without_layer(lake[2], 1)}
+    maps = sliced(networks, dict.fromkeys(networks, 0), {5: 2})
+    source, short = (mapped_matrices(networks[item].matrices, maps[item]) for item in (2, 5))
+    assert all(np.array_equal(values, source[role]) for role, values in short.items())
+
+
+def _matrices(networks: dict[int, Network]) -> dict[int, Matrices]:
+    return {item: network.matrices for item, network in networks.items()}
+
+
+def _without_layer(item: Network, layer: int) -> Network:
+    kept = {role: shape for role, shape in item.shapes.items() if f"layers.{layer}." not in role}
+    matrices = {role: item.matrices[role] for role in kept}
+    return Network(matrices=matrices, shapes=kept, symmetries=symmetries_of("llama", kept))
