@@ -31,12 +31,23 @@ LARGEST_STEP = 0.5
 FINISHED = 0.1
 """Standard errors of a scale below which a step changes nothing."""
 
+REMEMBERED = 5
+"""Steps that say where the next goes."""
+
+ASTRAY = 2.0
+"""They are forgotten once a step is so many times as long as the shortest."""
+
+LEAST_SINGULAR = 1e-8
+
 FARTHER = 1.5
 """Scales that take two versions so much farther apart, squared, are none: the search went astray."""
 
 DAMPING = 1e-6
 ROUNDING = 1e-14
 """Energy of a change, relative to the weights', below which there is nothing but rounding."""
+
+WELL_CONDITIONED = 1e-8
+"""Share of its largest eigenvalue from which on a covariance is inverted as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +72,62 @@ class _Sides:
         return _Sides(
             rows=self.columns, row_powers=self.column_powers, columns=self.rows, column_powers=self.row_powers
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Where each scale stands along one side, at several places where it is that of a head.
+
+    Attributes
+    ----------
+    scales : (s,) int array
+        Each once.
+    order : (places,) int array
+        Those that have a scale, by scale.
+    powers : (places,) array
+        Of the scale there, in this order.
+    """
+
+    scales: NDArray[np.int64]
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    powers: Array
+
+    @classmethod
+    def of(cls, held: NDArray[np.int64], powers: Array) -> _Places:
+        order = np.argsort(held, kind="stable")[np.count_nonzero(held < 0) :]
+        scales, starts = np.unique(held[order], return_index=True)
+        return cls(scales=scales, order=order, starts=starts, powers=powers[order])
+
+    def summed(self, values: Array) -> Array:
+        """The sum over the places of each scale, of values along the first axis in the order of scales."""
+        if self.scales.size == self.order.size:
+            return values
+        found: Array = np.add.reduceat(values, self.starts, axis=0)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """One matrix in a reference (x) and in the version (y), no more rows than columns, and its scales."""
+
+    x: Array
+    y: Array
+    sides: _Sides
+    rows: _Places
+    columns: _Places
+
+    @classmethod
+    def of(cls, x: Array, y: Array, sides: _Sides) -> _Seen | None:
+        """None where there is nothing to see."""
+        both = (x != 0) & (y != 0)
+        if not both.any():
+            return None
+        x, y = np.where(both, x, 0.0), np.where(both, y, 0.0)
+        if x.shape[0] > x.shape[1]:
+            x, y, sides = x.T, y.T, sides.transposed()
+        rows = _Places.of(sides.rows, sides.row_powers)
+        return cls(x=x, y=y, sides=sides, rows=rows, columns=_Places.of(sides.columns, sides.column_powers))
 
 
 def quiet_scales(
@@ -90,7 +157,8 @@ def quiet_scales(
 
     Notes
     -----
-    The scales of couplings that share tensors are found together, by Gauss-Newton steps on their logarithms: time
+    The scales of couplings that share tensors are found together, by Gauss-Newton steps on their logarithms. These
+    shrink by a tenth each, so that twenty alone would stop far too early: the last few say where the next goes. Time
     O(scales^3 + values * side) a step, memory O(scales^2). Values that are zero on either side, as what was pruned, say
     nothing, and neither do couplings that have more than `MOST_SCALES` together. What shrank all weights of a unit
     alike, as decay does, is taken for a scale where the unit has a norm before it.
@@ -162,48 +230,87 @@ def _solved(
     for reference in references:
         for role, own in sides.items():
             x, y = np.asarray(reference[role], dtype=np.float64), np.asarray(version[role], dtype=np.float64)
-            both = (x != 0) & (y != 0)
-            x, y = np.where(both, x, 0.0), np.where(both, y, 0.0)
-            if x.shape[0] > x.shape[1]:
-                x, y, own = x.T, y.T, own.transposed()
-            if both.any():
-                seen.append((x, y, own.numbered(place)))
+            item = _Seen.of(x, y, own.numbered(place))
+            if item is not None:
+                seen.append(item)
     logs = np.zeros(scales.size)
-    if all(float(np.sum((y - x) ** 2)) <= ROUNDING * float(np.sum(x**2)) for x, y, _ in seen):
+    if all(float(np.sum((item.y - item.x) ** 2)) <= ROUNDING * float(np.sum(item.x**2)) for item in seen):
         return logs
     before = _apart(seen, logs)
+    path = _Path()
     for _ in range(STEPS):
-        curve, slope = np.zeros((scales.size + 1, scales.size + 1)), np.zeros(scales.size + 1)
-        for x, y, own in seen:
-            _add(curve, slope, x, y, own, logs)
-        information = np.diag(curve)[:-1].copy()
-        damped = curve[:-1, :-1] + np.diag(np.where(information > 0, DAMPING * information, 1.0))
-        step = np.clip(-np.linalg.solve(damped, slope[:-1]), -LARGEST_STEP, LARGEST_STEP)
-        logs += step
-        if not np.any(np.abs(step) * np.sqrt(information) > FINISHED):
+        curve, slope = np.zeros((scales.size, scales.size)), np.zeros(scales.size)
+        for item in seen:
+            _add(curve, slope, item, logs)
+        information = np.diag(curve).copy()
+        damped = curve + np.diag(np.where(information > 0, DAMPING * information, 1.0))
+        step = np.clip(-np.linalg.solve(damped, slope), -LARGEST_STEP, LARGEST_STEP)
+        errors = np.sqrt(np.maximum(information, 0.0))
+        logs = logs + np.clip(path.onward(logs, step, errors), -LARGEST_STEP, LARGEST_STEP)
+        if not np.any(np.abs(step) * errors > FINISHED):
             break
     return logs if _apart(seen, logs) <= FARTHER * before else np.zeros(scales.size)
 
 
-def _apart(seen: Sequence[tuple[Array, Array, _Sides]], logs: Array) -> float:
+class _Path:
+    """The steps of a fixed-point iteration so far, each a nearly constant share of the one before.
+
+    The next one goes where the last few, taken as linear, say that no step would be left (Anderson's method, as in
+    Walker and Ni 2011, "Anderson acceleration for fixed-point iterations").
+    """
+
+    def __init__(self) -> None:
+        self._places: list[Array] = []
+        self._steps: list[Array] = []
+        self._shortest = np.inf
+
+    def onward(self, place: Array, step: Array, weights: Array) -> Array:
+        """How far to go from a place with such a step, by lengths that count with these weights."""
+        length = float(np.linalg.norm(step * weights))
+        if length > ASTRAY * self._shortest:
+            self._places, self._steps = [], []
+        self._shortest = min(self._shortest, length)
+        self._places = [*self._places[-REMEMBERED:], place]
+        self._steps = [*self._steps[-REMEMBERED:], step]
+        if len(self._steps) < 2:
+            return step
+        moved, changed = np.diff(self._places, axis=0).T, np.diff(self._steps, axis=0).T
+        shares = np.linalg.lstsq(changed * weights[:, None], step * weights, rcond=LEAST_SINGULAR)[0]
+        onward: Array = step - (moved + changed) @ shares
+        return onward
+
+
+def _apart(seen: Sequence[_Seen], logs: Array) -> float:
     """Squared distance between two versions at some scales."""
-    return float(sum(np.sum((own.scaled(y, logs) - x) ** 2) for x, y, own in seen))
+    return float(sum(np.sum((item.sides.scaled(item.y, logs) - item.x) ** 2) for item in seen))
 
 
-def _add(curve: Array, slope: Array, x: Array, y: Array, own: _Sides, logs: Array) -> None:
-    """Add the derivatives of what one matrix says by the logarithms of the scales, the last standing for none."""
-    scaled = own.scaled(y, logs)
-    change = scaled - x
-    energies, directions = np.linalg.eigh(change @ change.T / change.shape[1])
-    quiet = float(np.maximum(energies[: ceil(TAIL_SHARE * energies.size)], 0.0).mean())
-    floor = max(quiet, ROUNDING * float(np.mean(x**2)), 1e-300)
-    weight = (directions / (np.maximum(energies, 0.0) + floor)) @ directions.T
+def _add(curve: Array, slope: Array, item: _Seen, logs: Array) -> None:
+    """Add the derivatives of what one matrix says by the logarithms of the scales."""
+    rows, columns = item.rows, item.columns
+    scaled = item.sides.scaled(item.y, logs)
+    change = scaled - item.x
+    weight = _precision(change @ change.T / change.shape[1], ROUNDING * float(np.mean(item.x**2)))
     seen = weight @ scaled
-    up, down = own.row_powers, own.column_powers
-    np.add.at(slope, own.rows, up * np.einsum("ij,ij->i", weight @ change, scaled))
-    np.add.at(slope, own.columns, down * np.einsum("ij,ij->j", seen, change))
-    np.add.at(curve, (own.rows[:, None], own.rows), np.outer(up, up) * weight * (scaled @ scaled.T))
-    cross = np.outer(up, down) * seen * scaled
-    np.add.at(curve, (own.rows[:, None], own.columns), cross)
-    np.add.at(curve, (own.columns[:, None], own.rows), cross.T)
-    np.add.at(curve, (own.columns, own.columns), down**2 * np.einsum("ij,ij->j", seen, scaled))
+    cross = seen * scaled
+    up, down = rows.powers, columns.powers
+    slope[rows.scales] += rows.summed(up * np.sum((weight @ change) * scaled, axis=1)[rows.order])
+    slope[columns.scales] += columns.summed(down * np.sum(seen * change, axis=0)[columns.order])
+    within = np.outer(up, up) * (weight * (scaled @ scaled.T))[np.ix_(rows.order, rows.order)]
+    curve[np.ix_(rows.scales, rows.scales)] += rows.summed(rows.summed(within).T)
+    between = rows.summed(columns.summed((np.outer(up, down) * cross[np.ix_(rows.order, columns.order)]).T).T)
+    curve[np.ix_(rows.scales, columns.scales)] += between
+    curve[np.ix_(columns.scales, rows.scales)] += between.T
+    curve[columns.scales, columns.scales] += columns.summed(down**2 * cross.sum(axis=0)[columns.order])
+
+
+def _precision(covariance: Array, least: float) -> Array:
+    """The inverse of a covariance to which its own quiet part is added, or `least` if that is more."""
+    energies = np.linalg.eigvalsh(covariance)
+    quiet = float(np.maximum(energies[: ceil(TAIL_SHARE * energies.size)], 0.0).mean())
+    floor = max(quiet, least, 1e-300)
+    if floor > WELL_CONDITIONED * energies[-1]:
+        return np.asarray(np.linalg.inv(covariance + floor * np.eye(energies.size)), dtype=np.float64)
+    values, directions = np.linalg.eigh(covariance)
+    robust: Array = (directions / (np.maximum(values, 0.0) + floor)) @ directions.T
+    return robust
