@@ -101,18 +101,19 @@ def kinship(fingerprints: Sequence[Fingerprint], new: NDArray[np.bool_] | None =
             shared = _shared(one, two)
             if shared is None:
                 continue
-            first, second = one.unit(fingerprints, role, *shared), two.unit(fingerprints, role, *shared)
+            first = one.unit(fingerprints, role, *shared)
+            second = first if one is two else two.unit(fingerprints, role, *shared)
             rows, columns = fresh[one.members], fresh[two.members]
             for mine, theirs in ((rows, np.ones_like(columns)), (~rows, columns)):
                 if not mine.any() or not theirs.any():
                     continue
                 products, z = scores(first[mine], second[theirs], outer=not role.startswith("layers."))
                 left, right = one.members[mine], two.members[theirs]
-                for at, values in ((np.ix_(left, right), z), (np.ix_(right, left), z.T)):
-                    strongest[at] = np.maximum(strongest[at], values)
-                both = ((left, right, z, products), (right, left, z.T, products.T))
-                for some, others, values, correlation in both[: 1 if one is two else 2]:
+                # Within one sample both orders of a pair come along.
+                both = [(left, right, z, products), (right, left, z.T, products.T)][: 1 if one is two else 2]
+                for some, others, values, correlation in both:
                     at = np.ix_(some, others)
+                    strongest[at] = np.maximum(strongest[at], values)
                     compared[at] += 1
                     kindred[at] += values >= THRESHOLD
                     total[at] += correlation
