@@ -6,7 +6,7 @@ What a figure is worth in log-odds is fitted, see `lineage.calibration`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -86,21 +86,26 @@ class Change:
     step: Matrix
 
     @classmethod
-    def between(cls, first: Matrix, second: Matrix) -> Change:
-        """What leads from one matrix to another."""
+    def between(cls, first: Matrix, second: Matrix) -> list[Change]:
+        """What leads from some matrices to others, both (k, rows, columns)."""
         delta = second - first
         left, right = leading_directions(delta)
-        before, after, step = (np.einsum("rc,rc->r", item, item) for item in (first, second, delta))
-        return cls(
-            shape=first.shape,
-            left=left,
-            sizes=np.sum(left * (delta @ right), axis=0),
-            first_along=first @ right,
-            second_along=second @ right,
-            before=before,
-            after=after,
-            step=step,
-        )
+        before, after, step = (np.einsum("krc,krc->kr", item, item) for item in (first, second, delta))
+        sizes = np.sum(left * (delta @ right), axis=1)
+        along = zip(left, sizes, first @ right, second @ right, before, after, step, strict=True)
+        return [
+            cls(
+                shape=first.shape[1:],
+                left=one,
+                sizes=size,
+                first_along=start,
+                second_along=end,
+                before=low,
+                after=high,
+                step=moved,
+            )
+            for one, size, start, end, low, high, moved in along
+        ]
 
     def swapped(self) -> Change:
         """The same change the other way round."""
@@ -117,8 +122,20 @@ class Change:
 def changes(pairs: Sequence[TensorPair]) -> tuple[Change, ...]:
     """The matrices that changed, each with its change and the leading directions of that."""
     moved = [pair for pair in pairs if pair.matrix and not np.array_equal(pair.first, pair.second)]
-    found = [Change.between(pair.first, pair.second) for pair in moved]
-    return tuple(change for change in found if change.step.sum() > 0)
+    found: dict[int, Change] = {}
+    for places in _alike([pair.first.shape for pair in moved]):
+        some = [moved[place] for place in places]
+        stacks = np.stack([pair.first for pair in some]), np.stack([pair.second for pair in some])
+        found |= zip(places, Change.between(*stacks), strict=True)
+    return tuple(change for _, change in sorted(found.items()) if change.step.sum() > 0)
+
+
+def _alike(keys: Iterable[Hashable]) -> Iterable[list[int]]:
+    """The places of equal keys."""
+    held: dict[Hashable, list[int]] = {}
+    for place, key in enumerate(keys):
+        held.setdefault(key, []).append(place)
+    return held.values()
 
 
 def growth(changed: Sequence[Change]) -> Reading | None:
@@ -168,17 +185,23 @@ def _chance(change: Change) -> float:
 def leading_directions(delta: Matrix) -> tuple[Matrix, Matrix]:
     """The leading singular vectors of a change, `LEADING` on either side, well enough to know how few it has.
 
+    Parameters
+    ----------
+    delta : (..., rows, columns) array
+
     Returns
     -------
-    left : (rows, k) array
-    right : (columns, k) array
+    left : (..., rows, k) array
+    right : (..., columns, k) array
     """
-    count = min(LEADING, *delta.shape)
-    longest = np.argsort(-np.einsum("rc,rc->r", delta, delta), kind="stable")[:count]
-    left = np.linalg.qr(delta @ delta[longest].T)[0]
-    left = np.linalg.qr(delta @ (delta.T @ left))[0]
-    turn, _, back = np.linalg.svd(left.T @ delta, full_matrices=False)
-    return left @ turn, back.T
+    count = min(LEADING, *delta.shape[-2:])
+    lengths = np.einsum("...rc,...rc->...r", delta, delta)
+    longest = np.argsort(-lengths, axis=-1, kind="stable")[..., :count, None]
+    there = np.swapaxes(delta, -1, -2)
+    left = np.linalg.qr(delta @ np.swapaxes(np.take_along_axis(delta, longest, axis=-2), -1, -2))[0]
+    left = np.linalg.qr(delta @ (there @ left))[0]
+    turn, _, back = np.linalg.svd(np.swapaxes(left, -1, -2) @ delta, full_matrices=False)
+    return left @ turn, np.swapaxes(back, -1, -2)
 
 
 def row_growth(changed: Sequence[Change]) -> Reading | None:
@@ -205,18 +228,22 @@ def row_growth(changed: Sequence[Change]) -> Reading | None:
 
 
 def _row_slope(changed: Sequence[Change]) -> Reading | None:
+    read, both = [], []
+    for change in changed:
+        alive = (change.before > 0) & (change.step > 0)
+        if alive.sum() >= 2:
+            read.append((change, alive))
+            both.append(np.stack([change.step, change.after - change.before])[:, alive] / change.before[alive])
+    middles: dict[int, Matrix] = {}
+    for places in _alike([item.shape for item in both]):
+        middles |= zip(places, np.median([both[place] for place in places], axis=2, keepdims=True), strict=True)
     moves, grows = [], []
     chance = 0.0
-    for change in changed:
-        before, step = change.before, change.step
-        alive = (before > 0) & (step > 0)
-        if alive.sum() < 2:
-            continue
-        both = np.stack([step[alive], change.after[alive] - before[alive]]) / before[alive]
-        move, grow = both - np.median(both, axis=1, keepdims=True)
+    for place, (change, alive) in enumerate(read):
+        move, grow = both[place] - middles[place]
         moves.append(move)
         grows.append(grow)
-        shared = 2 * change.sizes * (change.left * change.first_along)[alive] / before[alive, None]
+        shared = 2 * change.sizes * (change.left * change.first_along)[alive] / change.before[alive, None]
         chance += float(np.square(move @ shared).sum())
     if sum(len(item) for item in moves) < LEAST_ROWS:
         return None
