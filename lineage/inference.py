@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -19,12 +17,13 @@ from lineage.calibration import Calibration, default_calibration
 from lineage.common_names import renamed_kin
 from lineage.conclusions import Abstention, Conclusions, ImpliedParent
 from lineage.family_conclusions import family_conclusions
+from lineage.forking import each
 from lineage.memory import Memory, family_key
 from lineage.relatedness import families
 from lineage.students import student_conclusions
 from lineage.symmetry.turned_kin import turned_kin
 from lineage.symmetry.weights import WeightSource
-from lineage.threads import processors, single_threaded
+from lineage.threads import single_threaded
 
 LEAST_CONFIDENCE = 0.5
 
@@ -104,27 +103,27 @@ def infer(
     fitted = calibration or default_calibration()
     remembered = memory or Memory()
     opened = weights is not None
-    conclude = partial(family_conclusions, weights=weights)
     with single_threaded():
         groups = _joined(members, remembered.related(members)) if members else []
-        found: list[Conclusions] = []
         kin = [[members[position] for position in group] for group in groups if len(group) > 1]
-        alone = len(groups) - len(kin)
-        with ThreadPoolExecutor(processors(), thread_name_prefix="families") as pool:
-            work = [pool.submit(remembered.conclusions, family, fitted, conclude, opened=opened) for family in kin]
-            try:
-                for done, future in enumerate(work):
-                    if progress is not None:
-                        progress(alone + done, len(groups))
-                    found.append(future.result())
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        keys = [family_key(family, fitted, opened=opened) for family in kin]
+        new = [place for place, key in enumerate(keys) if key not in remembered.families]
+        if progress is not None:
+            progress(len(groups) - len(new), len(groups))
+        # Weights are read through what this process holds open.
+        work = each(
+            lambda number: family_conclusions(kin[new[number]], fitted, weights=weights),
+            [float(len(kin[place])) for place in new],
+            forked=not opened,
+        )
+        for done, (place, conclusions) in enumerate(zip(new, work, strict=True), start=len(groups) - len(new)):
+            remembered.families[keys[place]] = conclusions
+            if progress is not None:
+                progress(done + 1, len(groups))
+        found = [remembered.families[key] for key in keys]
         everyone = [[members[place] for place in group] for group in groups]
         found += [adapter_conclusions(adapters, everyone, found, fitted), student_conclusions(everyone, found)]
-    if progress is not None:
-        progress(len(groups), len(groups))
-    remembered.forget(family_key(family, fitted, opened=opened) for family in kin)
+    remembered.forget(keys)
     sure, unsure = _split(found, least_confidence)
     named = {parent.id for item in sure for parent in item.parents}
     return Inference(

@@ -7,7 +7,7 @@ matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -18,10 +18,8 @@ from lineage.calibration import Calibration
 from lineage.conclusions import Conclusions
 from lineage.relatedness import families, related_pairs
 
-METHOD = "10"
+METHOD = "11"
 """Raised whenever the same family leads to other conclusions."""
-
-Conclude = Callable[[Sequence[Fingerprint], Calibration], Conclusions]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,15 +63,6 @@ class Memory:
         found = families(related)
         self.groups = tuple(tuple(members[position].version for position in group) for group in found)
         return found
-
-    def conclusions(
-        self, family: Sequence[Fingerprint], calibration: Calibration, conclude: Conclude, *, opened: bool = False
-    ) -> Conclusions:
-        """What is known of a family, worked out now if it was not before; `opened`: with weights at hand."""
-        key = family_key(family, calibration, opened=opened)
-        if key not in self.families:
-            self.families[key] = conclude(family, calibration)
-        return self.families[key]
 
     def forget(self, kept: Iterable[str]) -> None:
         """Forget the conclusions about all families but those with these keys."""
