@@ -89,8 +89,11 @@ def infer_lineage(
     least = LEAST_CONFIDENCE if least_confidence is None else least_confidence
     memory = recall(settings.memory)
     weights = StoredWeights.of(store, _models(weights_in)) if weights_in else None
-    found = infer(fingerprints, least_confidence=least, memory=memory, progress=progress, weights=weights)
-    remember(settings.memory, memory)
+    try:
+        found = infer(fingerprints, least_confidence=least, memory=memory, progress=progress, weights=weights)
+    finally:
+        # Families that were done when it was interrupted are not worked out again.
+        remember(settings.memory, memory)
     rows = Rows()
     for parent in found.implied:
         rows += Rows.of([_implied(parent, names)], [])

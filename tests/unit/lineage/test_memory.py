@@ -55,6 +55,20 @@ def test_only_families_with_new_members_are_worked_out(lake: list[Fingerprint]) 
     assert len(kept) == 1
 
 
+def test_what_was_done_before_an_interruption_is_not_done_again(lake: list[Fingerprint]) -> None:
+    def interrupted(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    memory = Memory()
+    with pytest.raises(KeyboardInterrupt):
+        infer(lake, memory=memory, progress=interrupted)
+    before = dict(memory.families)
+    assert before
+    assert infer(lake, memory=memory) == infer(lake)
+    assert all(memory.families[key] is found for key, found in before.items())
+
+
 def test_a_memory_survives_its_file(lake: list[Fingerprint], tmp_path: Path) -> None:
     memory = Memory()
     found = infer(lake, memory=memory)

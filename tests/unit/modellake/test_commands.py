@@ -12,6 +12,7 @@ from pybtex.database import parse_string
 
 from cypher.embedded import read_endpoint
 from cypher.store import Store
+from modellake.remembering import recall
 from tests.unit.modellake.small_models import card, halved, weights, write_model
 
 
@@ -139,6 +140,21 @@ def test_weights_only_leaves_claims_out(shared, data, lake):
     shared("infer", "--weights-only")
     edges = shared("lineage", "acme/half", "--format", "json").json["edges"]
     assert {edge["basis"] for edge in edges if not edge["parent"].startswith("ghost:")} == {"inferred"}
+
+
+def test_an_interrupted_inference_keeps_what_was_done(data, lake):
+    def interrupted(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    base = weights(1)
+    write_model(lake / "acme/base", base)
+    write_model(lake / "acme/half", halved(base))
+    data.ingest([lake], isolated=False)
+    with pytest.raises(KeyboardInterrupt):
+        data.infer(progress=interrupted)
+    assert len(recall(data.settings.memory).families) == 1
+    assert len(data.infer().inference.derivations) == 1
 
 
 def test_a_circle_of_claims_ends(shared, data, lake, tmp_path):
