@@ -215,10 +215,9 @@ def role_stack(
     if len(holders) < 2:
         return None
     keys = [(tensor.rows.tobytes(), tensor.columns.tobytes()) for _, tensor in holders]
-    (key, _), *_ = Counter(keys).most_common(1)
-    rows, columns = next(
-        (tensor.rows, tensor.columns) for (_, tensor), own in zip(holders, keys, strict=True) if own == key
-    )
+    key = keys[0] if keys.count(keys[0]) == len(keys) else Counter(keys).most_common(1)[0][0]
+    commonest = holders[keys.index(key)][1]
+    rows, columns = commonest.rows, commonest.columns
     enough = rows.size * columns.size / 2
     kept, whole = [], True
     for (position, tensor), own in zip(holders, keys, strict=True):
@@ -256,6 +255,18 @@ def _common(one: Indices, two: Indices) -> Indices:
 
 def spread_evenly(indices: Indices, side: int) -> Indices:
     """At most `side` of the indices, the first and the last among them."""
-    if indices.size <= side:
-        return indices
-    return indices[np.linspace(0, indices.size - 1, side).round().astype(np.int64)]
+    return indices if indices.size <= side else indices[spread_places(indices.size, side)]
+
+
+@cache
+def spread_places(size: int, most: int) -> Indices:
+    """At most so many places among `size`, evenly spread, the first and the last among them; not to be written to.
+
+    Examples
+    --------
+    >>> spread_places(10, 4).tolist(), spread_places(3, 4).tolist()
+    ([0, 3, 6, 9], [0, 1, 2])
+    """
+    places: Indices = np.linspace(0, size - 1, min(most, size)).round().astype(np.int64)
+    places.setflags(write=False)
+    return places

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from graph_schema.fingerprint import Fingerprint
+from lineage.alignment import spread_places
 
 LEAST_SIDE = 4
 LEAST_AREA = 0.2
@@ -134,4 +133,4 @@ def _spread(roles: Sequence[str], costs: Sequence[float]) -> list[str]:
     if sum(costs) <= MOST_WORK:
         return list(roles)
     count = max(1, int(MOST_WORK / (sum(costs) / len(costs))))
-    return [roles[place] for place in np.linspace(0, len(roles) - 1, count).round().astype(int)]
+    return [roles[place] for place in spread_places(len(roles), count)]

@@ -19,6 +19,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from lineage.alignment import spread_places
 from lineage.tail_distance import TAIL_SHARE
 
 MOST_ROWS = 64
@@ -194,7 +195,7 @@ def _thinned(blocks: Stack) -> Stack:
     wide = blocks if blocks.shape[1] <= blocks.shape[2] else blocks.transpose(0, 2, 1)
     if wide.shape[1] <= MOST_ROWS:
         return wide
-    return wide[:, np.linspace(0, wide.shape[1] - 1, MOST_ROWS).round().astype(np.int64)]
+    return wide[:, spread_places(wide.shape[1], MOST_ROWS)]
 
 
 def _at(deltas: Stack, means: Stack, decay: Vector, tail: int) -> tuple[Vector, Vector, Vector]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,7 @@ def added_rows(comparison: Comparison) -> int:
     )
 
 
+@cache
 def layer_of(role: str) -> str | None:
     """The layer that a role belongs to, with its stack; None for what stands outside of layers.
 
@@ -83,8 +85,7 @@ def layer_of(role: str) -> str | None:
 
 def layer_count(fingerprint: Fingerprint) -> int:
     """Number of layers that have tensors of their own."""
-    found = (_LAYER.match(tensor.role) for tensor in fingerprint.tensors)
-    return len({(match[1], int(match[2])) for match in found if match})
+    return len({layer_of(tensor.role) for tensor in fingerprint.tensors} - {None})
 
 
 def repeats_layers(fingerprint: Fingerprint) -> bool:

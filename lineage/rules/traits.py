@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
+from lineage.alignment import spread_places
 
 LOOKED_AT = 8
 MOST_MATRICES = 32
@@ -60,7 +61,7 @@ def traits(fingerprint: Fingerprint) -> Traits:
     matrices.sort(key=lambda tensor: (not tensor.role.startswith("layers."), tensor.role))
     sparse = any(tensor.zeros > 0.01 * tensor.size for tensor in matrices)
     if len(matrices) > MOST_MATRICES:
-        matrices = [matrices[place] for place in np.linspace(0, len(matrices) - 1, MOST_MATRICES).astype(int)]
+        matrices = [matrices[place] for place in spread_places(len(matrices), MOST_MATRICES)]
     repeats = [variety(tensor) < 0.8 for tensor in matrices if tensor.levels]
     return Traits(
         sparse=sparse,
@@ -83,7 +84,7 @@ def variety(tensor: TensorFingerprint) -> float:
     rows, columns = tensor.block.shape
     if not rows * columns:
         return 1.0
-    looked = tensor.block[:, np.linspace(0, columns - 1, min(LOOKED_AT, columns)).astype(int)]
+    looked = tensor.block[:, spread_places(columns, LOOKED_AT)]
     ordered = np.sort(looked, axis=0)
     distinct = 1 + (ordered[1:] != ordered[:-1]).sum(axis=0)
     return float(min(tensor.levels / columns, np.median(distinct) / rows))
@@ -124,7 +125,7 @@ def on_grid(block: NDArray[np.floating]) -> bool:
 
 
 def _rows_on_grid(block: NDArray[np.floating]) -> bool:
-    rows = block[np.linspace(0, len(block) - 1, min(LOOKED_AT, len(block))).astype(int)]
+    rows = block[spread_places(len(block), LOOKED_AT)]
     live = rows[rows.any(axis=1)]
     return _most((grid_step(row) is not None for row in live), len(live), share=0.6)
 
