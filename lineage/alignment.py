@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -104,12 +104,19 @@ def largest_samples(
         Largest first; ties in the order of a hash of the role, so that two versions of different depth choose many
         roles in common.
     """
-    matrices = [item for item in fingerprint.tensors if len(item.shape) >= 2 and min(item.block.shape) >= least]
-    matrices.sort(key=lambda tensor: (-min(*tensor.block.shape, side), _priority(tensor.role)))
-    return tuple(matrices[:count])
+    # A lake has few architectures, and many versions of each.
+    sides = tuple((item.role, min(item.block.shape) if len(item.shape) >= 2 else -1) for item in fingerprint.tensors)
+    return tuple(fingerprint.tensors[place] for place in _largest(sides, side, least)[:count])
 
 
-@cache
+@lru_cache(maxsize=1024)
+def _largest(sides: tuple[tuple[str, int], ...], side: int, least: int) -> tuple[int, ...]:
+    """Places of the roles whose samples have at least so long a side, in the order of `largest_samples`."""
+    found = [place for place, (_, own) in enumerate(sides) if own >= least]
+    found.sort(key=lambda place: (-min(sides[place][1], side), _priority(sides[place][0])))
+    return tuple(found)
+
+
 def _priority(role: str) -> bytes:
     return blake2b(role.encode(), digest_size=8).digest()
 

@@ -17,8 +17,7 @@ Copies whose units were renumbered are, by construction, beyond this test; see `
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -27,10 +26,14 @@ from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 from lineage.alignment import largest_samples, make_finite, spread_evenly
+from lineage.threads import ahead
 
 THRESHOLD = 9.0
 """A role speaks for kinship from this z on. The normal tail beyond it is 1e-19, and a million models make 1e13 tests of
 a role; the margin is for blocks of few rows, where the tail is heavier than normal."""
+
+MANY = 128
+"""Versions from which on roles are tested by several threads."""
 
 SIDE = 64
 LEAST_SIDE = 8
@@ -94,31 +97,23 @@ def kinship(fingerprints: Sequence[Fingerprint], new: NDArray[np.bool_] | None =
     kindred = np.zeros((size, size), dtype=np.int16)
     compared = np.zeros((size, size), dtype=np.int16)
     total = np.zeros((size, size), dtype=np.float32)
-    for role, samples in _samples(fingerprints).items():
-        for one, two in combinations_with_replacement(samples, 2):
-            if not fresh[one.members].any() and not fresh[two.members].any():
-                continue
-            shared = _shared(one, two)
-            if shared is None:
-                continue
-            first = one.unit(fingerprints, role, *shared)
-            second = first if one is two else two.unit(fingerprints, role, *shared)
-            rows, columns = fresh[one.members], fresh[two.members]
-            for mine, theirs in ((rows, np.ones_like(columns)), (~rows, columns)):
-                if not mine.any() or not theirs.any():
-                    continue
-                products, z = scores(first[mine], second[theirs], outer=not role.startswith("layers."))
-                left, right = one.members[mine], two.members[theirs]
-                # Within one sample both orders of a pair come along.
-                both = [(left, right, z, products), (right, left, z.T, products.T)][: 1 if one is two else 2]
-                for some, others, values, correlation in both:
-                    at = np.ix_(some, others)
-                    strongest[at] = np.maximum(strongest[at], values)
-                    compared[at] += 1
-                    kindred[at] += values >= THRESHOLD
-                    total[at] += correlation
+    tests = _tests(_samples(fingerprints), fresh)
+    for found in ahead(_outcomes, tests) if size >= MANY else map(_outcomes, tests):
+        for rows, columns, z, products in found:
+            at = _square(rows, columns)
+            strongest[at] = np.maximum(strongest[at], z)
+            compared[at] += 1
+            kindred[at] += z >= THRESHOLD
+            total[at] += products
     mean = (total / np.maximum(compared, 1)).astype(np.float32)
     return Kinship(strongest=strongest, kindred=kindred, compared=compared, correlation=mean)
+
+
+def _square(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[NDArray[np.int64] | slice, ...]:
+    """An index of some rows and columns, as slices where both are without gaps: those are not copied."""
+    spans = [slice(item[0], item[-1] + 1) for item in (rows, columns)]
+    whole = all(span.stop - span.start == item.size for span, item in zip(spans, (rows, columns), strict=True))
+    return tuple(spans) if whole else np.ix_(rows, columns)
 
 
 def related_pairs(fingerprints: Sequence[Fingerprint], new: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
@@ -131,32 +126,82 @@ class _Sample:
     """The versions that hold one role at the same rows and columns."""
 
     members: NDArray[np.int64]
+    tensors: Sequence[TensorFingerprint]
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
 
-    def unit(
-        self, fingerprints: Sequence[Fingerprint], role: str, rows: NDArray[np.int64], columns: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
+    def unit(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
         """Doubly centred blocks of unit norm, (members, rows, columns); zero where a block is constant."""
-        at = np.ix_(np.searchsorted(self.rows, rows), np.searchsorted(self.columns, columns))
+        whole = rows.size == self.rows.size and columns.size == self.columns.size
+        at = ... if whole else np.ix_(np.searchsorted(self.rows, rows), np.searchsorted(self.columns, columns))
         blocks = np.empty((len(self.members), len(rows), len(columns)), dtype=np.float32)
-        for place, member in enumerate(self.members.tolist()):
-            blocks[place] = _tensor(fingerprints[member], role).block[at]
+        for place, tensor in enumerate(self.tensors):
+            blocks[place] = tensor.block[at]
         make_finite(blocks)
         return unit_blocks(blocks)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Test:
+    """One role of the versions of two samples, at the rows and columns of both.
+
+    Attributes
+    ----------
+    outer : bool
+        Whether only one axis may be exchangeable.
+    fresh : tuple of (members,) bool array
+        Which versions of either sample are new.
+    """
+
+    outer: bool
+    samples: tuple[_Sample, _Sample]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    fresh: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+
+
+def _tests(samples: Mapping[str, Sequence[_Sample]], fresh: NDArray[np.bool_]) -> Iterator[_Test]:
+    for role, held in samples.items():
+        for one, two in combinations_with_replacement(held, 2):
+            new = fresh[one.members], fresh[two.members]
+            shared = _shared(one, two) if new[0].any() or new[1].any() else None
+            if shared is not None:
+                outer = not role.startswith("layers.")
+                yield _Test(outer=outer, samples=(one, two), rows=shared[0], columns=shared[1], fresh=new)
+
+
+def _outcomes(
+    test: _Test,
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]]:
+    """Versions, others, and z and correlation of each with each, once for each order of two samples."""
+    one, two = test.samples
+    first = one.unit(test.rows, test.columns)
+    second = first if one is two else two.unit(test.rows, test.columns)
+    rows, columns = test.fresh
+    found = []
+    for mine, theirs in ((rows, np.ones_like(columns)), (~rows, columns)):
+        if mine.any() and theirs.any():
+            products, z = scores(first[mine], second[theirs], outer=test.outer)
+            left, right = one.members[mine], two.members[theirs]
+            found.append((left, right, z, products))
+            # Within one sample both orders of a pair come along.
+            if one is not two:
+                found.append((right, left, z.T, products.T))
+    return found
+
+
 def _samples(fingerprints: Sequence[Fingerprint]) -> dict[str, list[_Sample]]:
     """For each role that is tested, the versions by where they were sampled."""
-    held: dict[str, dict[tuple[bytes, bytes], list[int]]] = {}
+    held: dict[str, dict[tuple[bytes, bytes], dict[int, TensorFingerprint]]] = {}
     for position, fingerprint in enumerate(fingerprints):
         for tensor in _tested(fingerprint):
             key = tensor.rows.tobytes(), tensor.columns.tobytes()
-            held.setdefault(tensor.role, {}).setdefault(key, []).append(position)
+            held.setdefault(tensor.role, {}).setdefault(key, {})[position] = tensor
     return {
         role: [
             _Sample(
-                members=np.array(members),
+                members=np.array([*members]),
+                tensors=[*members.values()],
                 rows=np.frombuffer(rows, dtype=np.int64),
                 columns=np.frombuffer(columns, dtype=np.int64),
             )
@@ -169,12 +214,6 @@ def _samples(fingerprints: Sequence[Fingerprint]) -> dict[str, list[_Sample]]:
 def _tested(fingerprint: Fingerprint) -> list[TensorFingerprint]:
     largest = largest_samples(fingerprint, len(fingerprint.tensors), side=SIDE, least=LEAST_SIDE)
     return [tensor for tensor in largest if "position" not in tensor.role][:ROLES]
-
-
-def _tensor(fingerprint: Fingerprint, role: str) -> TensorFingerprint:
-    tensors = fingerprint.tensors
-    place = bisect_left(tensors, role, key=lambda tensor: tensor.role)
-    return tensors[place]
 
 
 def _shared(one: _Sample, two: _Sample) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:

@@ -77,11 +77,7 @@ def tail_energies(deltas: Matrix, *, share: float = TAIL_SHARE) -> NDArray[np.fl
     # The squares of the singular values are the eigenvalues of the smaller Gram matrix, at a third of an SVD's price;
     # what that rounds away is 1e-16 of the largest.
     wide = deltas if deltas.shape[1] <= deltas.shape[2] else deltas.transpose(0, 2, 1)
-    grams = np.empty((len(wide), wide.shape[1], wide.shape[1]))
-    for gram, delta in zip(grams, wide, strict=True):
-        # A product of one matrix and itself takes half as long as one of two stacks.
-        np.matmul(delta, delta.T, out=gram)
-    energies = np.linalg.eigvalsh(grams)
+    energies = np.linalg.eigvalsh(wide @ wide.transpose(0, 2, 1))
     tails: NDArray[np.float64] = np.maximum(energies[:, : ceil(share * energies.shape[1])], 0.0).sum(axis=1)
     return tails
 

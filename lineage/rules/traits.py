@@ -151,10 +151,10 @@ def grid_step(row: NDArray[np.floating]) -> float | None:
     steps; the candidate with which all differences come out whole is taken. Grids of more than 512 levels over the
     row's range are left alone: with so many, everything is near a multiple of something.
     """
-    values = np.unique(row[np.isfinite(row)].astype(np.float64))
-    if values.size < LEAST_VALUES:
-        return None
+    values = np.sort(row[np.isfinite(row)].astype(np.float64))
     gaps = np.diff(values)
+    if np.count_nonzero(gaps) < LEAST_VALUES - 1:
+        return None
     span = float(values[-1] - values[0])
     real = gaps[gaps > span / 4096]
     if real.size < LEAST_VALUES - 1:
