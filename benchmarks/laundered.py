@@ -39,8 +39,8 @@ from ingest.readers import open_tensors
 from ingest.tensors import STORAGE, TensorInfo
 from lineage.inference import infer
 from lineage.symmetry.aligning import aligned
-from lineage.symmetry.frame import LOG10_P
 from lineage.symmetry.mapped import network_of
+from lineage.symmetry.placing import LOG10_P
 from lineage.symmetry.rotation import turn_between
 
 EVERY = 4

@@ -9,7 +9,8 @@ from math import log
 from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Basis, Relation
-from lineage.symmetry.frame import CommonFrame, Laundering
+from lineage.symmetry.frame import CommonFrame
+from lineage.symmetry.placing import Laundering
 
 METHOD = "weights/1 laundered copy"
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.symmetry.couplings import Coupling
-from lineage.symmetry.exact_scales import LOOKED_AT, commonest, ratios
+from lineage.symmetry.exact_scales import LOOKED_AT, ratios, told
 from lineage.symmetry.scale_groups import ScaleGroups
 from lineage.symmetry.units import Array, Matrices
 
@@ -41,17 +41,17 @@ def join_exact(groups: ScaleGroups, pairs: Sequence[tuple[int, int]]) -> list[tu
     found = []
     for one, two in pairs:
         waiting = groups.shared(one, two)
-        told_any, told = False, True
+        found_any, more = False, True
         # What one coupling has blurred is seen once its scales are told by another of its tensors.
-        while told and waiting:
-            told = False
+        while more and waiting:
+            more = False
             for key, coupling in list(waiting.items()):
                 scale, units = told_scales(groups.matrices[one], groups.matrices[two], coupling)
                 if units.mean() > LEAST_TOLD:
                     groups.join(key, one, two, scale, units)
-                    told = told_any = True
+                    more = found_any = True
                     del waiting[key]
-        if told_any:
+        if found_any:
             found.append((one, two))
     return found
 
@@ -64,6 +64,6 @@ def told_scales(reference: Matrices, version: Matrices, coupling: Coupling) -> t
     units = coupling.candidates[-1]
     step = max(1, units // LOOKED_AT)
     both, order = (coupling, coupling), np.arange(units)
-    if step > 1 and commonest(np.hstack(ratios(reference, version, both, order, step=step)))[1].mean() <= LEAST_TOLD:
+    if step > 1 and told(ratios(reference, version, both, order, step=step))[1].mean() <= LEAST_TOLD:
         return np.ones(units), np.zeros(units, dtype=bool)
-    return commonest(np.hstack(ratios(reference, version, both, order)))
+    return told(ratios(reference, version, both, order))

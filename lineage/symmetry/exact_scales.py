@@ -7,6 +7,8 @@ ratios agree so well. So the commonest ratio of a unit, if enough values share i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,6 +74,30 @@ def commonest(ratios: NDArray[np.float64]) -> tuple[Array, NDArray[np.bool_]]:
     return scale, told
 
 
+def told(slots: Sequence[Array]) -> tuple[Array, NDArray[np.bool_]]:
+    """What each unit has to be multiplied by, and whether that is told to the last digit.
+
+    Parameters
+    ----------
+    slots : sequence of (units, values) arrays
+        From `ratios`. Besides what most values of a unit agree on, the gains and biases of a norm, one value a unit in
+        each, tell its scale where nearly all pairs of them agree: what trained a norm moved both, each by its own.
+
+    Returns
+    -------
+    scale : (units,) array
+        1 where it is not told.
+    told : (units,) bool array
+    """
+    scale, found = commonest(np.hstack(slots))
+    single = [item[:, 0] for item in slots if item.shape[1] == 1 and np.isfinite(item).all() and item.all()]
+    if len(single) > 1 and not found.all():
+        agree = np.abs(single[1] / single[0] - 1) <= 2 * RATIO
+        if agree.mean() > NEARLY_ALL:
+            scale, found = np.where(agree & ~found, single[0], scale), agree | found
+    return scale, found
+
+
 def ratios(
     reference: Matrices,
     version: Matrices,
@@ -109,9 +135,8 @@ def exact_scales(
 
     Units that are not told keep their scale. None where too few are: a few units are looked at first.
     """
-    joined = np.hstack(ratios(reference, version, couplings, np.arange(units)) or [np.zeros((units, 0))])
-    sample = joined[:: max(1, units // LOOKED_AT)]
-    if np.mean(commonest(sample)[1]) <= NEARLY_ALL:
+    slots = ratios(reference, version, couplings, np.arange(units)) or [np.zeros((units, 0))]
+    if np.mean(told([item[:: max(1, units // LOOKED_AT)] for item in slots])[1]) <= NEARLY_ALL:
         return None
-    scale, told = commonest(joined)
-    return scale if np.mean(told) > NEARLY_ALL else None
+    scale, found = told(slots)
+    return scale if np.mean(found) > NEARLY_ALL else None

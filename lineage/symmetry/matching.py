@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from lineage.symmetry.couplings import Coupling, Shape
-from lineage.symmetry.exact_scales import NEARLY_ALL, commonest, ratios
+from lineage.symmetry.exact_scales import NEARLY_ALL, ratios, told
 from lineage.symmetry.units import Array, Matrices, UnitVectors, slice_of, unit_vectors
 
 MOST_ASSIGNED = 2048
@@ -197,7 +197,7 @@ def _best_order(one: UnitVectors, two: UnitVectors, *, signed: bool) -> NDArray[
 
 
 def fitted(reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap) -> tuple[UnitMap, float]:
-    """A map with the scales of its units, none where they explain too little; and the share of energy left.
+    """A map with the scales of its units, none where they explain too little, and the share of energy left.
 
     Each side counts relative to the reference's energy in it: the scale s of a unit minimises
     |s y+ - x+|^2 / |x+|^2 + |y-/s - x-|^2 / |x-|^2, by Newton's method in log s. Where many values of a unit have one
@@ -218,7 +218,8 @@ def fitted(reference: Matrices, version: Matrices, coupling: Coupling, found: Un
     for power in (1, -1):
         xx = sums[power][0]
         apart, left = float(np.sum(_left(sums, power, np.ones_like(scale)))), float(np.sum(_left(sums, power, scale)))
-        if left > min(LEAST_SHARE * apart, MOST_LEFT * float(np.sum(xx))) and np.any(xx):
+        # What is told to the last digit needs no more, however much was learned on the other side.
+        if not exact and left > min(LEAST_SHARE * apart, MOST_LEFT * float(np.sum(xx))) and np.any(xx):
             return found, before
         after += left
     return replace(found, scale=scale, exact=exact), max((float(np.sum(plain)) + after) / energy, 0.0)
@@ -248,8 +249,8 @@ def _sharpened(
         if slot.power
     ]
     peaks = [ratio[np.arange(found.units), place] for ratio, place in zip(slots, largest, strict=True)]
-    middle, exact = commonest(np.hstack(slots))
-    exact &= middle * scale > 0
+    middle, exact = told(slots)
+    exact &= (middle > 0) | coupling.signed
     sharp = np.where(exact, middle, scale)
     least = sum(_left(sums, power, scale) for power in (1, -1))
     for peak in peaks:
@@ -257,8 +258,8 @@ def _sharpened(
         left = sum(_left(sums, power, candidate) for power in (1, -1))
         sharp = np.where(~exact & (sharp == scale) & (left <= AS_WELL * least), candidate, sharp)
     whole = np.sum([sums[power][0] for power in (1, -1)], axis=0)
-    told = exact | (np.asarray(least) <= ROUNDING * 100 * whole)
-    return sharp, bool(np.mean(told) > NEARLY_ALL)
+    sure = exact | (np.asarray(least) <= ROUNDING * 100 * whole)
+    return sharp, bool(np.mean(sure) > NEARLY_ALL)
 
 
 def gauge(reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap) -> Array | None:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
-from lineage.symmetry.frame import LOG10_P
 from lineage.symmetry.mapped import network_of, symmetries_rotate
+from lineage.symmetry.placing import LOG10_P
 from lineage.symmetry.rotation import embedding_likeness, turn_between
 
 LEAST_LIKENESS = 0.5

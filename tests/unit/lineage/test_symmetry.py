@@ -16,9 +16,10 @@ from lineage.inference import infer
 from lineage.relatedness import kinship
 from lineage.symmetry.aligning import Network, aligned, mapped_matrices
 from lineage.symmetry.couplings import Shape, symmetries_of
-from lineage.symmetry.frame import LOG10_P, common_frame
+from lineage.symmetry.frame import common_frame
 from lineage.symmetry.held_out import log10_p
 from lineage.symmetry.matching import assign
+from lineage.symmetry.placing import LOG10_P
 from lineage.symmetry.rotation import turn_between
 from lineage.symmetry.screening import frames
 from lineage.symmetry.turned_kin import turned_kin
