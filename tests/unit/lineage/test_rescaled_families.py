@@ -15,7 +15,7 @@ from lineage.relatedness import kinship
 from lineage.symmetry.aligning import Network, aligned, mapped_matrices
 from lineage.symmetry.balancing import gauging
 from lineage.symmetry.couplings import symmetries_of
-from lineage.symmetry.exact_scales import commonest, exact_scales
+from lineage.symmetry.exact_scales import commonest, exact_scales, told
 from lineage.symmetry.frame import common_frame
 from lineage.symmetry.quieting import quieted
 from lineage.symmetry.slicing import sliced
@@ -144,3 +144,31 @@ def _without_layer(item: Network, layer: int) -> Network:
     kept = {role: shape for role, shape in item.shapes.items() if f"layers.{layer}." not in role}
     matrices = {role: item.matrices[role] for role in kept}
     return Network(matrices=matrices, shapes=kept, symmetries=symmetries_of("llama", kept))
+
+
+def test_a_norm_is_told_by_its_gains_and_biases_alone() -> None:
+    generator = np.random.default_rng(0)
+    scale = generator.choice([-1.0, 1.0], 48) * np.exp(generator.uniform(-1, 1, 48))
+    trained = scale[:, None] * np.exp(0.1 * generator.standard_normal((48, 20)))
+    rounded = scale[:, None] * (1 + 1e-7 * generator.standard_normal((48, 2)))
+    found, sure = told([rounded[:, :1], rounded[:, 1:], trained])
+    assert sure.all()
+    assert found == pytest.approx(scale, rel=1e-6)
+    assert not told([rounded[:, :1], 1.01 * rounded[:, 1:], trained])[1].any()
+    assert not told([rounded[:, :1], trained])[1].any()
+
+
+def test_scales_are_exact_however_much_an_adapter_changed() -> None:
+    root = network("llama", 1)
+    generator = np.random.default_rng(2)
+    changed = {
+        role: generator.standard_normal((len(item), 2)) @ generator.standard_normal((2, item.shape[1]))
+        for role, item in root.matrices.items()
+        if role.endswith(("query.weight", "value.weight", "up.weight"))
+    }
+    tuned = replace(root, matrices={role: item + 0.1 * changed.get(role, 0.0) for role, item in root.matrices.items()})
+    moved = laundered(tuned, 3)
+    alignment = aligned(root, moved)
+    back = mapped_matrices(moved.matrices, alignment.maps)
+    assert alignment.exact
+    assert all(np.allclose(back[role], item, rtol=1e-4, atol=1e-6) for role, item in tuned.matrices.items())
