@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from lineage.symmetry.mixture_scales import Mixture, Tensor, mixture_scales
 from lineage.symmetry.scale_groups import FIXED, Key, ScaleGroups
 from lineage.symmetry.units import Array
 
-CANDIDATES = 12
+CANDIDATES = 24
 """Nearest members of which one may be a mixture."""
 
 MOST_PARTS = 4
@@ -37,6 +38,8 @@ COVERED = 0.8
 MOST_ROUNDING = 2.0
 SAMPLE = 24_000
 STILL = 1e-5
+RIDGE = 1e-12
+_DIGITS = 12
 
 
 def join_mixtures(groups: ScaleGroups, vectors: Array, precisions: Sequence[float], free: Sequence[int]) -> int:
@@ -145,30 +148,36 @@ def _candidates(vectors: Array, child: int, precisions: Sequence[float]) -> list
     both = np.isfinite(vectors[[child, *near]]).all(axis=0)
     toward = vectors[near][:, both] - vectors[child][both]
     gram = toward @ toward.T
-    # What is the same but for rounding explains everything and nothing.
-    kept = [place for place in range(len(near)) if gram[place, place] > STILL**2 * toward.shape[1]]
+    least = STILL**2 * toward.shape[1]
+    kept = list[int]()
+    for place in range(len(near)):
+        # What is the same but for rounding explains everything and nothing, and two that are the same nothing more.
+        apart = [gram[place, place] + gram[other, other] - 2 * gram[place, other] for other in kept]
+        if gram[place, place] > least and min(apart, default=np.inf) > least:
+            kept.append(place)
     found = list[_Candidate]()
-    while len(kept) >= 2:
-        distance = float(np.sqrt(min(gram[place, place] for place in kept)))
-        weights, left = _solved(gram[np.ix_(kept, kept)])
-        if left > LOOSE * distance:
+    for size in range(2, MOST_PARTS + 1):
+        chosen = np.array(list(combinations(kept, size)), dtype=np.int64).reshape(-1, size)
+        if not chosen.size:
             break
-        if len(kept) <= MOST_PARTS:
-            members = (child, *(near[place] for place in kept))
-            found.append(_Candidate(members=members, weights=weights, residual=left / distance))
-        trials = [[item for item in kept if item != dropped] for dropped in kept]
-        kept = min(trials, key=lambda fewer: (_solved(gram[np.ix_(fewer, fewer)])[1], fewer))
+        weights, left = _solved(gram[chosen[:, :, None], chosen[:, None, :]])
+        best = int(np.argmin(np.round(left, _DIGITS)))
+        parts = chosen[best].tolist()
+        distance = float(np.sqrt(min(gram[place, place] for place in kept)))
+        if left[best] <= LOOSE * distance:
+            members = (child, *(near[place] for place in parts))
+            found.append(_Candidate(members=members, weights=weights[best], residual=float(left[best]) / distance))
     return found
 
 
-def _solved(gram: Array) -> tuple[Array, float]:
-    """Weights that sum to 1 and leave least, and the norm of that."""
-    size = len(gram)
-    system = np.ones((size + 1, size + 1))
-    scale = float(np.trace(gram)) / size or 1.0
-    system[:-1, :-1], system[-1, -1] = gram / scale, 0.0
-    weights: Array = np.linalg.lstsq(system, np.append(np.zeros(size), 1.0), rcond=1e-12)[0][:-1]
-    return weights, float(np.sqrt(max(float(weights @ gram @ weights), 0.0)))
+def _solved(grams: Array) -> tuple[Array, Array]:
+    """Weights that sum to 1 and leave least, (m, k), and the norms of that, (m,), for some (m, k, k) products."""
+    size = grams.shape[-1]
+    usual = np.trace(grams, axis1=1, axis2=2)[:, None, None] / size
+    system = np.ones((len(grams), size + 1, size + 1))
+    system[:, :-1, :-1], system[:, -1, -1] = grams / usual + RIDGE * np.eye(size), 0.0
+    weights: Array = np.linalg.solve(system, np.append(np.zeros(size), 1.0)[:, None])[:, :-1, 0]
+    return weights, np.sqrt(np.maximum(np.einsum("mi,mij,mj->m", weights, grams, weights), 0.0))
 
 
 def _joined(groups: ScaleGroups, candidate: _Candidate, precisions: Sequence[float]) -> bool:
