@@ -143,6 +143,17 @@ def test_a_spherical_merge_has_coefficients_of_its_own_in_every_tensor() -> None
     assert join_mixtures(groups, thinned(groups.matrices), [SINGLE] * 4, [1, 2, 3]) == 1
 
 
+def test_a_part_that_others_could_stand_in_for_is_found() -> None:
+    root, one, two, three = family("llama")
+    sum_of_both = each(root, lambda base, x, y: x + y - base, one, two)
+    mean = each(three, lambda x, y: 0.4 * x + 0.6 * y, sum_of_both)
+    members = [mean, root, one, two, three, sum_of_both]
+    groups, undone = grouped(members, 3, 0.01)
+    vectors = thinned(groups.matrices)
+    assert join_mixtures(groups, vectors, [SINGLE] * 6, [1, 2, 3, 4, 5]) == 2
+    assert max(recovered(groups, member, undone[member]) for member in range(1, 6)) < 1e-3
+
+
 @pytest.mark.parametrize("architecture", SCALED)
 def test_what_only_trained_is_no_mixture_at_any_scales(architecture: str) -> None:
     root, *tuned = family(architecture)
