@@ -18,6 +18,7 @@ from lineage.rules.comparison import Comparison, Transformation
 from lineage.rules.equality import rearranged, rearrangement_key
 from lineage.rules.merge import Merge
 from lineage.rules.passthrough import LEAST_SIZE
+from lineage.rules.pruning import pruned
 from lineage.rules.registry import directed_transformation
 from lineage.rules.traits import Traits
 from lineage.spanning_tree import ancestors_of
@@ -145,7 +146,12 @@ def _copies(
             if not signs[child].any and fingerprints[parent].parameters >= size:
                 continue
             answer = directed_transformation(fingerprints[parent], fingerprint, signs[child])
-            if answer is not None and _moved_alike(whole[parent], whole[child], fingerprint):
+            if answer is not None and not _moved_alike(whole[parent], whole[child], fingerprint):
+                answer = None
+            if answer is None and signs[child].sparse and fingerprint is not whole[child]:
+                # Zeros stay zeros at any scale, and no estimate lets the other values survive to the bit.
+                answer = pruned(Comparison(parent=whole[parent], child=whole[child]))
+            if answer is not None:
                 found.append(CertainEdge(parent=parent, child=child, transformation=answer))
                 break
     return found

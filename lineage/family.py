@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.batch_clock import COUNTED, trained_apart
@@ -123,7 +123,10 @@ def family_tree(
     near = nearest_relatives(fingerprints, roles)
     vectors = FamilyVectors.of(fingerprints)
     clear = clear_tensors(fingerprints, blurred)
-    signs = [traits(fingerprint) for fingerprint in clear]
+    signs = [
+        traits(own) if own is item else replace(traits(own), sparse=traits(item).sparse)
+        for own, item in zip(clear, fingerprints, strict=True)
+    ]
     loose = frozenset(place for place, item in enumerate(fingerprints) if item.version in estimated)
     certain = certain_edges(fingerprints, near, vectors, signs, loose, merging or fingerprints, clear)
     copies = {edge.child for edge in certain if edge.directed and edge.lossy}
