@@ -113,6 +113,22 @@ def test_copies_and_merges_are_found_where_all_were_rescaled(taken: Take) -> Non
     assert weights == {"b": pytest.approx(0.3, abs=1e-3), "c": pytest.approx(0.7, abs=1e-3)}
 
 
+def test_what_was_pruned_beside_its_clear_matrices_is_a_copy(taken: Take) -> None:
+    networks = lake()
+    pruned = dict(networks["d"].matrices)
+    for role in [role for role in pruned if ".value." in role]:
+        pruned[role] = pruned[role].copy()
+        pruned[role][:16] = 0.0
+    networks["pruned"] = replace(networks["d"], matrices=pruned)
+    members = {
+        name: taken(names(laundered(item, 70 + seed))) for seed, (name, item) in enumerate(sorted(networks.items()))
+    }
+    words = {item.version: name for name, item in members.items()}
+    found = {words[item.child]: item for item in infer(list(members.values()), least_confidence=0.0).derivations}
+    assert found["pruned"].relation is Relation.PRUNED_FROM
+    assert [words[item.id] for item in found["pruned"].parents] == ["d"]
+
+
 def test_what_was_trained_beside_its_clear_matrices_is_no_copy(taken: Take) -> None:
     networks = lake()
     clear = ("query", "key", "up", "down")
