@@ -61,11 +61,12 @@ def common_frame(
     Notes
     -----
     The frame with the most members is the reference; of equal ones one that lacks no layers, with the nearest centre,
-    or where all stand alone one that is close to what is near: between far relatives scales stay unknown.
-    The centres of the others are aligned one by one, the one nearest to what is in the frame already first, with the
-    member it is nearest to, but for what is far from all of them and waits; what makes a centre fit holds for its whole
-    frame. What has more layers than usual comes last. A frame that fails the test stays as it is. Where no two members
-    share a frame, and scales were undone, no member has a scale to be trusted: then all are brought into balance.
+    or where all stand alone one that is close to what is near: between far relatives scales stay unknown. The centres
+    of the others are aligned one by one, the one nearest to what is in the frame already first, with the member it is
+    nearest to, but for what is far from all of them and waits; what makes a centre fit holds for its whole frame. What
+    has fewer layers than usual comes later, what has more last. A frame that fails the test stays as it is. Where no
+    two members share a frame, and scales were undone, no member has a scale to be trusted: then all are brought into
+    balance.
     """
     groups = frames(fingerprints, correlation)
     if len(groups) < 2:
@@ -81,7 +82,7 @@ def common_frame(
     family = _central(families, usual) if alone else next(families)
     reference = family.reference
     while family.waiting:
-        family.place_next(most=usual)
+        family.place_next(usual=usual)
     if alone:
         family.balance(reference)
     family.settle()
@@ -100,7 +101,7 @@ def _central(families: Iterable[Placing], usual: int) -> Placing:
     """The first of some whose reference has most of what looks nearest close to it, else the one that has most."""
     counted: list[tuple[int, Placing]] = []
     for family in families:
-        tried = [family.tried(place) for place in family.nearest(most=usual)]
+        tried = [family.tried(place) for place in family.nearest(usual=usual)]
         counted.append((sum(item is not None and item[1].residual <= CLOSE for item in tried), family))
         if 2 * counted[-1][0] > len(tried):
             break

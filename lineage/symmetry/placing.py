@@ -123,21 +123,25 @@ class Placing:
         """The member that the others are aligned with, or with those that are."""
         return self._order[0]
 
-    def nearest(self, *, most: int) -> list[int]:
-        """The waiting frames that look nearest to what is inside; alike in whether they have more couplings."""
-        usual = [len(self._members[group[0]].network.symmetries.couplings) <= most for group in self.waiting]
-        nearness = [float(self._correlation[group[0], self._inside].max()) for group in self.waiting]
-        order = sorted(range(len(nearness)), key=lambda place: (not usual[place], -round(nearness[place], 9), place))
-        return [place for place in order[:PATIENCE] if usual[place] == usual[order[0]]]
+    def nearest(self, *, usual: int) -> list[int]:
+        """The waiting frames that look nearest to what is inside, of those whose turn it is.
 
-    def place_next(self, *, most: int) -> None:
+        First what has as many couplings as is usual, then what has fewer: what is aligned with a version that lacks a
+        layer has to look elsewhere for that layer. What has more comes last: a layer it has twice is told by the layer
+        it repeats, which may be in another of them.
+        """
+        coupled = [len(self._members[group[0]].network.symmetries.couplings) for group in self.waiting]
+        turn = [0 if count == usual else 1 + (count > usual) for count in coupled]
+        nearness = [float(self._correlation[group[0], self._inside].max()) for group in self.waiting]
+        order = sorted(range(len(nearness)), key=lambda place: (turn[place], -round(nearness[place], 9), place))
+        return [place for place in order[:PATIENCE] if turn[place] == turn[order[0]]]
+
+    def place_next(self, *, usual: int) -> None:
         """Align the waiting frame that is nearest to what is inside, and take it in.
 
-        What has more couplings than `most` waits for all others: a layer it has twice is told by the layer it repeats,
-        which may be in another of them. What is far from all that is inside waits for what is nearer: another that is
-        placed first may lie between.
+        What is far from all that is inside waits for what is nearer: another that is placed first may lie between.
         """
-        order = self.nearest(most=most)
+        order = self.nearest(usual=usual)
         chosen, found = order[0], self.tried(order[0])
         for place in order[1:]:
             if found is None or found[1].residual <= CLOSE:
