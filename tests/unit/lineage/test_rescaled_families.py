@@ -17,6 +17,8 @@ from lineage.symmetry.balancing import gauging
 from lineage.symmetry.couplings import symmetries_of
 from lineage.symmetry.exact_scales import commonest, exact_scales, told
 from lineage.symmetry.frame import common_frame
+from lineage.symmetry.mapped import network_of
+from lineage.symmetry.placing import Placing
 from lineage.symmetry.quieting import quieted
 from lineage.symmetry.slicing import sliced
 from lineage.symmetry.units import Matrices
@@ -126,6 +128,23 @@ def test_what_lost_a_layer_is_brought_along_with_its_source(shorter: bool) -> No
         gate = f"layers.{layer}.mlp.gate.weight"
         before, after = (np.sum((some[0][gate] - some[whole][gate]) ** 2) for some in (_matrices(networks), found))
         assert after < 0.1 * before
+
+
+def test_what_lost_a_layer_is_placed_after_what_has_it(taken: Take) -> None:
+    lake = [laundered(network("llama", 1, step=0.1, tune=tune), tune) for tune in range(1, 5)]
+    lake.append(laundered(_without_layer(lake[0], 1), 9))
+    members = sorted((taken(names(item)) for item in lake), key=lambda item: item.version)
+    short = min(range(5), key=lambda place: len(members[place].tensors))
+    first, *others = [place for place in range(5) if place != short]
+    correlation = np.full((5, 5), 0.1)
+    correlation[first, short] = correlation[short, first] = 0.9
+    groups = [[first], [short], *([place] for place in others)]
+    usual = len(network_of(members[first]).symmetries.couplings)
+    family = Placing(members, groups, 0, correlation, None)
+    assert short not in [family.waiting[place][0] for place in family.nearest(usual=usual)]
+    for _ in others:
+        family.place_next(usual=usual)
+    assert family.waiting == [[short]]
 
 
 def test_what_lost_a_layer_is_on_the_slice_of_its_source() -> None:
