@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 
 import click
@@ -16,8 +15,6 @@ from graph_schema.errors import ModelLakeError
 @click.option("--headless", is_flag=True, help="Do not open a browser.")
 def main(port: int, headless: bool) -> None:
     """Run the dashboard of the lake in MODELLAKE_DIRECTORY, or of the server in MODELLAKE_STORE."""
-    # An end by signal must reach Streamlit's process as well.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         sys.exit(launch(port=port, headless=headless))
     except ModelLakeError as error:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from graph_schema.errors import InputError
+from modellake.child_process import run_attended
 
 # Light or dark is what the reader's system asks for.
 THEME: Mapping[str, str] = {
@@ -87,15 +87,6 @@ def launch(
     Returns
     -------
     int
-        Exit status; 0 after an interrupt.
+        Exit status, as of `modellake.child_process.run_attended`.
     """
-    process = subprocess.Popen(command(port, headless=headless), env=environment(directory, store, os.environ))
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
-        return 0
-    finally:
-        if process.poll() is None:
-            process.terminate()
+    return run_attended(command(port, headless=headless), environment(directory, store, os.environ))

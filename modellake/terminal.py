@@ -32,6 +32,7 @@ from graph_schema.lineage_graph import LineageGraph
 from graph_schema.plain_text import escaped, json_text
 from lineage.conclusions import Abstention
 from lineage.reconciliation import Finding, Verdict
+from modellake.child_process import run_attended
 from modellake.doctor import Check
 from modellake.explanation import Explanation
 from modellake.inferring import InferSummary
@@ -315,13 +316,11 @@ def open_dashboard(settings: Settings, *, port: int, headless: bool) -> int:
 
     The dashboard stands a floor above: it is run as a program, not imported.
     """
-    import subprocess
-
     environment = {**os.environ, "MODELLAKE_DIRECTORY": str(settings.directory)}
     if settings.store is not None:
         environment["MODELLAKE_STORE"] = settings.store
     command = [sys.executable, "-m", "dashboard", "--port", str(port), *(["--headless"] if headless else [])]
-    return subprocess.run(command, env=environment, check=False).returncode
+    return run_attended(command, environment)
 
 
 def _writing(path: Path, write: Any) -> None:
