@@ -27,10 +27,17 @@ HELD_BACK = (90, 91, 92, 93, 94, 95, 96)
 LARGER, BLIND = (80,), (95,)
 """Seeds of lakes of that size whose sizes of fingerprints, rounding and laundering are studied, the latter blind."""
 
+PUBLISHED = (80, 100)
+"""Seeds of lakes of that size in which every model is stored in 16 bits."""
 
-def lakes(seeds: tuple[int, ...], *, models: int = 24) -> list[str]:
+
+def lakes(seeds: tuple[int, ...], *, models: int = 24, published: str | None = None) -> list[str]:
     """The lakes of all architectures and some seeds, trained now if they were not before."""
-    return [str(cached(name, seed=seed, models=models)) for name in sorted(ARCHITECTURES) for seed in seeds]
+    return [
+        str(cached(name, seed=seed, models=models, published=published))
+        for name in sorted(ARCHITECTURES)
+        for seed in seeds
+    ]
 
 
 def lakes_of_adapters() -> list[str]:
@@ -51,7 +58,8 @@ def studies() -> list[list[str]]:
         *(["benchmarks.lakes.wide", "--number", str(number)] for number in range(len(SIZES))),
         ["benchmarks.lineage_accuracy", *wide],
         ["benchmarks.fingerprint_size", *lakes(LARGER, models=MODELS)],
-        ["benchmarks.half_precision", *development, *lakes(LARGER, models=MODELS)],
+        ["benchmarks.half_precision", *lakes(PUBLISHED, models=MODELS, published="bf16")],
+        ["benchmarks.half_precision", "--cast", *development, *lakes(LARGER, models=MODELS)],
         ["benchmarks.laundered", *lakes(LARGER, models=MODELS)],
         ["benchmarks.laundered", *lakes(BLIND, models=MODELS)],
         ["benchmarks.peers", *held_back],

@@ -31,7 +31,7 @@ from lineage.family_vectors import FamilyVectors
 from lineage.inference import infer
 from lineage.relatedness import families, kinship
 from lineage.symmetry.copies import DistinctMembers
-from lineage.symmetry.frame import common_frame
+from lineage.symmetry.frame import frame_of
 
 ADAPTERS = ("adapter_root", "adapter_taken_back", "adapter_paths")
 CUES = ("growth", "row_growth", "decay", "clock", "grid", "angle")
@@ -80,7 +80,7 @@ def read_lake(path: Path) -> Lake:
         if len(group) < 2:
             continue
         family = [members[position] for position in group]
-        frame = common_frame(family, kinship(family).correlation.astype(np.float64))
+        frame = frame_of(family)
         distinct = DistinctMembers.of(frame).members
         place = {item.version: place for place, item in enumerate(distinct)}
         true = {(place[child], place[parent]) for child, parent in edges if child in place and parent in place}

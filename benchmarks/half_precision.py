@@ -1,7 +1,9 @@
-"""Lakes in 16 bits, as most models are published: `python -m benchmarks.half_precision LAKE...`.
+"""Lakes in 16 bits, as most models are published: `python -m benchmarks.half_precision [--cast] LAKE...`.
 
-Every model of a lake is cast to bfloat16, into a folder of its own, and the same inference is scored. Copies that
-differed by their precision alone become one version or none of the other, so that only fine-tunes and merges are shown.
+`benchmarks.lakes.build --published bf16` makes lakes in which every model is stored in bfloat16 and what is made from
+it starts from what was stored. With `--cast`, any lake is taken, and its models are cast when all is done, into a
+folder of its own: then not even a parent is what its child started from. Copies that differed by their precision alone
+are one version there, and count as one.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file, save_file
 
-from benchmarks.lakes.truth import truth_path
-from benchmarks.lineage_accuracy import infer_lake
-from benchmarks.scoring import Share
+from benchmarks.lakes.truth import Truth, truth_path, with_duplicates
+from benchmarks.lineage_accuracy import lake_fingerprints, predictions
+from benchmarks.scoring import Score, Share, score
 from graph_schema.labels import Relation
+from lineage.inference import infer
 
 CACHE = Path(".cache/half")
 
@@ -43,6 +46,17 @@ def halved(lake: Path) -> Path:
     return out
 
 
+def scored(lake: Path) -> Score:
+    """A lake in 16 bits, in which models that are equal there are one."""
+    named = lake_fingerprints(lake)
+    equal: dict[str, list[str]] = {}
+    for name, fingerprint in named.items():
+        equal.setdefault(fingerprint.version, []).append(name)
+    truth = with_duplicates(Truth.read(truth_path(lake)), equal.values())
+    inference = infer(list({item.version: item for item in named.values()}.values()), least_confidence=0.0)
+    return score(predictions(named, inference), truth)
+
+
 def _cut(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor
 
@@ -51,19 +65,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print one row a lake, and their sum."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lakes", nargs="+", type=Path)
-    table = Table("lake", "fine-tunes", "merge precision", "merge recall", "coefficient error", "strangers")
+    parser.add_argument("--cast", action="store_true", help="cast every model to bfloat16 first")
+    chosen = parser.parse_args(arguments)
+    table = Table(
+        "lake", "parents", "fine-tunes", "types", "merge precision", "merge recall", "coefficient error", "strangers"
+    )
     rows: list[tuple[Share, ...]] = []
-    for lake in parser.parse_args(arguments).lakes:
-        _, _, score = infer_lake(halved(lake))
-        fine = score.parents_by_relation.get(Relation.FINE_TUNED_FROM, Share(right=0, total=0))
-        rows.append((fine, score.merge_precision, score.merge_recall))
-        table.add_row(lake.name, *map(str, rows[-1]), f"{score.coefficient_error:.4f}", str(score.strangers))
+    for lake in chosen.lakes:
+        result = scored(halved(lake) if chosen.cast else lake)
+        fine = result.parents_by_relation.get(Relation.FINE_TUNED_FROM, Share(right=0, total=0))
+        rows.append((result.parents, fine, result.edge_types, result.merge_precision, result.merge_recall))
+        table.add_row(lake.name, *map(str, rows[-1]), f"{result.coefficient_error:.4f}", str(result.strangers))
     sums = [
         Share(right=sum(s.right for s in column), total=sum(s.total for s in column))
         for column in zip(*rows, strict=True)
     ]
     table.add_row("all", *map(str, sums), "", "")
-    Console(width=120).print(table)
+    Console(width=160).print(table)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from benchmarks.lakes.architectures import ARCHITECTURES
 from benchmarks.lakes.laundering import permuted, rescaled
 from benchmarks.lakes.symmetries import Coupling
 from benchmarks.lakes.training import State
-from benchmarks.lakes.truth import Truth, truth_path
+from benchmarks.lakes.truth import Truth, truth_path, with_duplicates
 from benchmarks.lakes.writing import published
 from benchmarks.lineage_accuracy import lake_fingerprints, predictions
 from benchmarks.scoring import Score, Share, score
@@ -135,26 +135,9 @@ def scored(named: dict[str, Fingerprint], truth: Truth) -> Score:
 
 def without_laundering(truth: Truth) -> Truth:
     """The truth with every laundered copy a duplicate of its source, and without adapters, which fit none laundered."""
-    groups = [set(group) for group in truth.duplicates]
-    for edge in truth.edges:
-        if edge.relation is Relation.REPARAMETRIZED_FROM:
-            joined = {edge.child, edge.parent}
-            for group in [group for group in groups if group & joined]:
-                groups.remove(group)
-                joined |= group
-            groups.append(joined)
-    present = {model.name for model in truth.models if model.present}
-    left_out = (Relation.REPARAMETRIZED_FROM, Relation.ADAPTED_FROM)
-    edges = tuple(edge for edge in truth.edges if edge.relation not in left_out)
-    first = {name: min(group, key=lambda item: (item not in present, item)) for group in groups for name in group}
-    return replace(
-        truth,
-        edges=tuple(
-            replace(edge, child=first.get(edge.child, edge.child), parent=first.get(edge.parent, edge.parent))
-            for edge in edges
-        ),
-        duplicates=tuple(tuple(sorted(group, key=lambda item: (item not in present, item))) for group in groups),
-    )
+    copies = [(edge.child, edge.parent) for edge in truth.edges if edge.relation is Relation.REPARAMETRIZED_FROM]
+    edges = tuple(edge for edge in truth.edges if edge.relation is not Relation.ADAPTED_FROM)
+    return with_duplicates(replace(truth, edges=edges), copies)
 
 
 def strangers(

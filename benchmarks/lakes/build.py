@@ -1,6 +1,6 @@
 """Lakes for measuring lineage: families of small models really trained, everything about them known.
 
-    python -m benchmarks.lakes.build --architecture llama --seed 3 --models 24 [--names strip] [OUT]
+    python -m benchmarks.lakes.build --architecture llama --seed 3 --models 24 [--names strip] [--published bf16] [OUT]
 
 writes `OUT/org/name/` directories and the truth to `OUT.truth.json`; without OUT, into `.cache/lakes/`, once for each
 set of options.
@@ -17,10 +17,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from benchmarks.lakes.architectures import ARCHITECTURES, Architecture
 from benchmarks.lakes.growing import GrowingLake, Member, dtype_name
 from benchmarks.lakes.operations import OPERATIONS, operations_for
+from benchmarks.lakes.precision import cut
 from benchmarks.lakes.training import deterministic
 from benchmarks.lakes.truth import Family, TrueModel, Truth, truth_path
 from benchmarks.lakes.writing import card, published_adapter, write_adapter, write_model
@@ -33,15 +35,17 @@ START = datetime(2025, 1, 6, 8, 0, tzinfo=UTC)
 WRITTEN_AT = START.timestamp()
 FIRST_TUNES = 5
 
+PUBLISHED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
-def grow(architecture: Architecture, *, seed: int, models: int) -> GrowingLake:
-    """Train a lake of about `models` models.
+
+def grow(architecture: Architecture, *, seed: int, models: int, published: str | None = None) -> GrowingLake:
+    """Train a lake of about `models` models, of which each is stored in the dtype `published`, if one is given.
 
     Families a and b are independent. In every other lake (odd seeds) b is trained on the same data as a, and a third
     family, c, starts from the same random weights as a and sees the same data in another order.
     """
     deterministic(seed)
-    lake = GrowingLake(architecture, seed)
+    lake = GrowingLake(architecture, seed, None if published is None else PUBLISHED[published])
     sources, hard = architecture.root_sources, seed % 2 == 1
     start = 10_000 + 10 * seed
     steps = architecture.root_steps
@@ -84,20 +88,30 @@ def write(lake: GrowingLake, out: Path, *, strip: bool, models: int) -> Truth:
     return truth
 
 
-def build(architecture: str, *, seed: int, models: int, strip: bool, out: Path) -> Truth:
+def build(architecture: str, *, seed: int, models: int, strip: bool, out: Path, published: str | None = None) -> Truth:
     """Grow and write a lake; one that stands there already is read instead."""
     if truth_path(out).exists() and out.is_dir():
         return Truth.read(truth_path(out))
     if out.exists():
         raise SystemExit(f"{out}: exists already and has no truth beside it; name a new directory")
     out.parent.mkdir(parents=True, exist_ok=True)
-    return write(grow(ARCHITECTURES[architecture], seed=seed, models=models), out, strip=strip, models=models)
+    lake = grow(ARCHITECTURES[architecture], seed=seed, models=models, published=published)
+    return write(lake, out, strip=strip, models=models)
 
 
-def cached(architecture: str, *, seed: int, models: int = 24, strip: bool = True, cache: Path = CACHE) -> Path:
+def cached(
+    architecture: str,
+    *,
+    seed: int,
+    models: int = 24,
+    strip: bool = True,
+    published: str | None = None,
+    cache: Path = CACHE,
+) -> Path:
     """The directory of a lake, trained now if it was not before."""
-    out = cache / f"{architecture}-{seed}-{models}{'-strip' if strip else ''}-r{RECIPE}"
-    build(architecture, seed=seed, models=models, strip=strip, out=out)
+    kept = f"{'-strip' if strip else ''}{f'-{published}' if published else ''}"
+    out = cache / f"{architecture}-{seed}-{models}{kept}-r{RECIPE}"
+    build(architecture, seed=seed, models=models, strip=strip, out=out, published=published)
     return out
 
 
@@ -115,8 +129,10 @@ def _write_member(lake: GrowingLake, member: Member, directory: Path, names: dic
         config = {**member.config, "base_model_name_or_path": None if strip else parents[0]}
         write_adapter(directory, published_adapter(member.state), config, card=text)
     else:
-        config = {**member.config, "torch_dtype": dtype_name(member.state)}
-        write_model(directory, member.state, config, card=text, form=member.form)
+        state = member.state
+        if lake.published is not None and dtype_name(state) == "float32":
+            state = cut(state, lake.published)
+        write_model(directory, state, {**member.config, "torch_dtype": dtype_name(state)}, card=text, form=member.form)
 
 
 def _card(member: Member, parents: Iterable[str]) -> str:
@@ -168,13 +184,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=int, default=24)
     parser.add_argument("--names", choices=("keep", "strip"), default="keep")
+    parser.add_argument("--published", choices=sorted(PUBLISHED), help="store every model in this dtype")
     options = parser.parse_args()
     strip = options.names == "strip"
     if options.out is None:
-        out = cached(options.architecture, seed=options.seed, models=options.models, strip=strip)
+        out = cached(
+            options.architecture, seed=options.seed, models=options.models, strip=strip, published=options.published
+        )
     else:
         out = options.out
-        build(options.architecture, seed=options.seed, models=options.models, strip=strip, out=out)
+        build(
+            options.architecture,
+            seed=options.seed,
+            models=options.models,
+            strip=strip,
+            out=out,
+            published=options.published,
+        )
     truth = Truth.read(truth_path(out))
     present = sum(model.present for model in truth.models)
     print(f"{out}: {present} models, {len(truth.edges)} edges; truth in {truth_path(out)}")

@@ -43,11 +43,15 @@ class Member:
 
 
 class GrowingLake:
-    """Members and edges so far; draws everything from one generator."""
+    """Members and edges so far; draws everything from one generator.
 
-    def __init__(self, architecture: Architecture, seed: int) -> None:
+    With `published`, all weights are stored in that dtype, and what is made from a member starts from what was stored.
+    """
+
+    def __init__(self, architecture: Architecture, seed: int, published: torch.dtype | None = None) -> None:
         self.architecture = architecture
         self.seed = seed
+        self.published = published
         self.rng = np.random.default_rng((seed, sum(map(ord, architecture.name))))
         self.members: dict[str, Member] = {}
         self.edges: list[TrueEdge] = []
@@ -211,8 +215,14 @@ class GrowingLake:
             pool[int(self.rng.integers(len(pool)))].present = False
 
     def _add(self, member: Member) -> Member:
+        if self.published is not None:
+            member.state = {name: self._stored(tensor) for name, tensor in member.state.items()}
         self.members[member.name] = member
         return member
+
+    def _stored(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor as it comes back from storage; what is of another precision already stays so."""
+        return tensor.to(self.published).to(tensor.dtype) if tensor.dtype == torch.float32 else tensor
 
     def _name(self, family: int, suffix: str) -> str:
         return f"family-{'abc'[family]}/{len(self.members):02}-{suffix}"

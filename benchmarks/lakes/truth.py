@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from graph_schema.labels import Relation
@@ -117,6 +117,32 @@ class Truth:
             families=tuple(Family(**{**family, "members": tuple(family["members"])}) for family in data["families"]),
             duplicates=tuple(tuple(group) for group in data["duplicates"]),
         )
+
+
+def with_duplicates(truth: Truth, groups: Iterable[Iterable[str]]) -> Truth:
+    """The truth with the models of each group for duplicates of each other: one name stands for all of them.
+
+    Parameters
+    ----------
+    truth : Truth
+    groups : iterable of iterable of str
+        Groups that share a name are one; so are those that share one with the duplicates there are.
+    """
+    joined = [set(group) for group in truth.duplicates]
+    for names in map(set, groups):
+        for group in [group for group in joined if group & names]:
+            joined.remove(group)
+            names |= group
+        joined.append(names)
+    present = {model.name for model in truth.models if model.present}
+    ranked = [tuple(sorted(group, key=lambda item: (item not in present, item))) for group in joined if len(group) > 1]
+    first = {name: group[0] for group in ranked for name in group}
+    edges: dict[tuple[str, str], TrueEdge] = {}
+    for edge in truth.edges:
+        child, parent = first.get(edge.child, edge.child), first.get(edge.parent, edge.parent)
+        if child != parent:
+            edges.setdefault((child, parent), replace(edge, child=child, parent=parent))
+    return replace(truth, edges=tuple(edges.values()), duplicates=tuple(ranked))
 
 
 def truth_path(lake: Path) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.lakes.truth import Family, TrueEdge, TrueModel, Truth
+from benchmarks.lakes.truth import Family, TrueEdge, TrueModel, Truth, with_duplicates
 from benchmarks.scoring import PredictedEdge, Share, expected_calibration_error, score
 from graph_schema.labels import Relation
 
@@ -141,3 +141,10 @@ def test_the_calibration_error_is_a_share(outcomes: list[tuple[float, bool]]) ->
 def test_a_truth_survives_being_written(tmp_path: Path) -> None:
     TRUTH.write(tmp_path / "lake.truth.json")
     assert Truth.read(tmp_path / "lake.truth.json") == TRUTH
+
+
+def test_duplicates_are_joined_and_stand_for_each_other() -> None:
+    joined = with_duplicates(TRUTH, [("copy", "b"), ("c",)])
+    assert joined.duplicates == (("a", "b", "copy"),)
+    ends = [(edge.child, edge.parent) for edge in joined.edges]
+    assert ends == [("a", "root"), ("a8", "a"), ("ghost", "a"), ("orphan", "ghost"), ("blend", "a"), ("blend", "root")]
