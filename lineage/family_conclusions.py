@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.identity import implied_id
@@ -17,9 +15,8 @@ from lineage.conclusions import Conclusions, ImpliedParent
 from lineage.derivations import METHOD, derivation
 from lineage.family import FamilyTree, TreeEdge, family_tree
 from lineage.hidden_parents import PROBABILITY, HiddenParent
-from lineage.relatedness import kinship
 from lineage.symmetry.copies import DistinctMembers
-from lineage.symmetry.frame import common_frame
+from lineage.symmetry.frame import frame_of
 from lineage.symmetry.weights import WeightSource
 
 
@@ -37,7 +34,7 @@ def family_conclusions(
         Where large tensors of versions that look laundered may be read again.
     """
     named = common_names(family)
-    frame = common_frame(named.members, kinship(named.members).correlation.astype(np.float64), weights)
+    frame = frame_of(named.members, weights)
     distinct = DistinctMembers.of(frame)
     derivations: list[Derivation] = []
     doubts: dict[str, str] = {}

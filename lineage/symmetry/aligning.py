@@ -31,11 +31,14 @@ class Network:
     shapes : mapping of role to shape
     symmetries : Symmetries
         Of those roles.
+    rounding : float
+        How far storing a value may have moved it, relative to the value, in the coarsest of the matrices.
     """
 
     matrices: Matrices
     shapes: Mapping[str, Shape]
     symmetries: Symmetries
+    rounding: float = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,7 @@ class Alignment:
 
     @property
     def exact(self) -> bool:
-        """Whether all scales are told by values that nothing changed."""
+        """Whether all scales are told by values that nothing, or nothing but rounding, changed."""
         return all(item.exact for item in self.maps if item.scale is not None)
 
 
@@ -125,7 +128,8 @@ def aligned(reference: Network, version: Network, others: Sequence[Network] = ()
     inner = inner_axes(reference)
     shapes = (reference.shapes, version.shapes)
     shared = {two.slots: one for one, two in shared_couplings(reference, version)}
-    stand_ins, test = _StandIns(reference, others), HeldOutTest(shapes=shapes, inner=inner)
+    stand_ins = _StandIns(reference, others, max(reference.rounding, version.rounding))
+    test = HeldOutTest(shapes=shapes, inner=inner)
     maps, apart, energy = list[UnitMap](), 0.0, 0.0
     for group in _by_layer(version.symmetries.all):
         roles = dict.fromkeys(slot.role for item in group for slot in item.slots)
@@ -169,8 +173,8 @@ def _layer(coupling: Coupling) -> str:
 class _StandIns:
     """Where to find what a coupling of a version is to be held against."""
 
-    def __init__(self, reference: Network, others: Sequence[Network]) -> None:
-        self._networks = [reference, *others]
+    def __init__(self, reference: Network, others: Sequence[Network], rounding: float) -> None:
+        self._networks, self._rounding = [reference, *others], rounding
         self._slots = [{item.slots: item for item in network.symmetries.all} for network in self._networks]
         self._repeated: dict[str, str] = {}
 
@@ -199,7 +203,13 @@ class _StandIns:
         for network, one in candidates:
             mine = folded(network.matrices, network.symmetries, dict.fromkeys(slot.role for slot in one.slots))
             found, left = match(
-                mine, matrices, (one, coupling), shapes=(network.shapes, shapes), inner=inner, all_axes=all_axes
+                mine,
+                matrices,
+                (one, coupling),
+                shapes=(network.shapes, shapes),
+                inner=inner,
+                all_axes=all_axes,
+                rounding=self._rounding,
             )
             if own is not None or left < least:
                 best, least = found, left
@@ -218,7 +228,7 @@ class _StandIns:
             return None
         width = norm.candidates[0]
         still = UnitMap(coupling=norm, units=width, order=np.arange(width))
-        return fitted(own[0].matrices, matrices, own[1], still)[0]
+        return fitted(own[0].matrices, matrices, own[1], still, rounding=self._rounding)[0]
 
 
 def _take(found: UnitMap | None, maps: list[UnitMap], *matrices: dict[str, Array]) -> None:

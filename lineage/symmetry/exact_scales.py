@@ -22,6 +22,10 @@ LEAST_AGREEING = 8
 LEAST_SHARE = 0.06
 """How many values of a unit must agree, and which share of them."""
 
+ROUNDINGS = 5.0
+"""Roundings that may lie between the ratio of a value and the scale: two on either side, where the gain of a norm was
+folded into the map behind it, and what they did to the mean."""
+
 NEARLY_ALL = 0.8
 LOOKED_AT = 16
 
@@ -74,14 +78,52 @@ def commonest(ratios: NDArray[np.float64]) -> tuple[Array, NDArray[np.bool_]]:
     return scale, told
 
 
-def told(slots: Sequence[Array]) -> tuple[Array, NDArray[np.bool_]]:
-    """What each unit has to be multiplied by, and whether that is told to the last digit.
+def but_for_rounding(ratios: NDArray[np.float64], rounding: float) -> tuple[Array, NDArray[np.bool_]]:
+    """The mean ratio of each row where none lies farther from it than rounding explains.
+
+    Rounding moves every value by a share of its own, training by about as much whatever its size: then some small value
+    lies far from the others. The mean over many values is told much better than any of them.
+
+    Parameters
+    ----------
+    ratios : (units, values) array
+        Not finite, or zero, where there is none.
+    rounding : float
+        How far storing a value may have moved it, relative to the value.
+
+    Returns
+    -------
+    scale : (units,) array
+        1 where it is not told.
+    told : (units,) bool array
+
+    Examples
+    --------
+    >>> row = 0.5 * (1 + 2.0**-8 * np.linspace(-1, 1, 9))
+    >>> scale, told = but_for_rounding(np.stack([row, row + np.arange(9) / 50]), 2.0**-8)
+    >>> scale.round(3).tolist(), told.tolist()
+    ([0.5, 1.0], [True, False])
+    """
+    alive = np.isfinite(ratios) & (ratios != 0)
+    count = alive.sum(axis=1)
+    logs = np.log(np.abs(np.where(alive, ratios, 1.0)))
+    positive = (alive & (ratios > 0)).sum(axis=1)
+    mean = logs.sum(axis=1) / np.maximum(count, 1)
+    apart = np.where(alive, np.abs(logs - mean[:, None]), 0.0).max(axis=1, initial=0.0)
+    told = (count >= LEAST_AGREEING) & (apart <= ROUNDINGS * rounding) & ((positive == 0) | (positive == count))
+    return np.where(told, np.where(positive > 0, 1.0, -1.0) * np.exp(mean), 1.0), told
+
+
+def told(slots: Sequence[Array], rounding: float = 0.0) -> tuple[Array, NDArray[np.bool_]]:
+    """What each unit has to be multiplied by, and whether that is told to the last digit, or all it lacks is rounding.
 
     Parameters
     ----------
     slots : sequence of (units, values) arrays
         From `ratios`. Besides what most values of a unit agree on, the gains and biases of a norm, one value a unit in
         each, tell its scale where nearly all pairs of them agree: what trained a norm moved both, each by its own.
+    rounding : float
+        For `but_for_rounding`.
 
     Returns
     -------
@@ -89,7 +131,11 @@ def told(slots: Sequence[Array]) -> tuple[Array, NDArray[np.bool_]]:
         1 where it is not told.
     told : (units,) bool array
     """
-    scale, found = commonest(np.hstack(slots))
+    together = np.hstack(slots)
+    scale, found = commonest(together)
+    if not found.all():
+        mean, rounded = but_for_rounding(together, rounding)
+        scale, found = np.where(found, scale, mean), found | rounded
     single = [item[:, 0] for item in slots if item.shape[1] == 1 and np.isfinite(item).all() and item.all()]
     if len(single) > 1 and not found.all():
         agree = np.abs(single[1] / single[0] - 1) <= 2 * RATIO

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
+from lineage.relatedness import kinship
 from lineage.symmetry.mapped import network_of
 from lineage.symmetry.placing import ANCHORS, CLOSE, Laundering, Placing
-from lineage.symmetry.screening import frames
+from lineage.symmetry.screening import frames, in_one_frame
 from lineage.symmetry.weights import WeightSource
 
 
@@ -44,6 +45,21 @@ class CommonFrame:
     blurred: frozenset[str] = frozenset()
 
 
+def frame_of(fingerprints: Sequence[Fingerprint], weights: WeightSource | None = None) -> CommonFrame:
+    """A family in one frame; kinship within it is tested only where some member may have been laundered.
+
+    Parameters
+    ----------
+    fingerprints : sequence of Fingerprint
+        Related versions, sorted by id, which makes the outcome independent of their order.
+    weights : WeightSource, optional
+        As for `common_frame`.
+    """
+    if in_one_frame(fingerprints):
+        return _as_it_is(fingerprints)
+    return common_frame(fingerprints, kinship(fingerprints).correlation.astype(np.float64), weights)
+
+
 def common_frame(
     fingerprints: Sequence[Fingerprint], correlation: NDArray[np.float64], weights: WeightSource | None = None
 ) -> CommonFrame:
@@ -70,8 +86,7 @@ def common_frame(
     """
     groups = frames(fingerprints, correlation)
     if len(groups) < 2:
-        clean = tuple(fingerprints)
-        return CommonFrame(members=clean, frames=(0,) * len(clean), laundered={}, merging=clean)
+        return _as_it_is(fingerprints)
     coupled = [len(network_of(fingerprints[group[0]]).symmetries.couplings) for group in groups]
     usual = int(np.median(coupled))
     order = sorted(range(len(groups)), key=lambda place: (-len(groups[place]), -min(coupled[place], usual), place))
@@ -95,6 +110,11 @@ def common_frame(
         estimated=frozenset(fingerprints[member].version for member in family.estimated),
         blurred=frozenset(family.blurred),
     )
+
+
+def _as_it_is(fingerprints: Sequence[Fingerprint]) -> CommonFrame:
+    clean = tuple(fingerprints)
+    return CommonFrame(members=clean, frames=(0,) * len(clean), laundered={}, merging=clean)
 
 
 def _central(families: Iterable[Placing], usual: int) -> Placing:

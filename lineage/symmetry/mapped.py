@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
+from lineage.family_vectors import MANTISSA
 from lineage.rules.quantization import to_bf16, to_f16
 from lineage.symmetry.aligning import Network
 from lineage.symmetry.couplings import Coupling, Symmetries, symmetries_of
@@ -57,7 +58,8 @@ def network_of(fingerprint: Fingerprint, weights: WeightSource | None = None) ->
         norms=tuple(item for item in known.norms if _within(item, matrices)),
         rotation=known.rotation,
     )
-    return Network(matrices=matrices, shapes=shapes, symmetries=symmetries)
+    bits = min((MANTISSA[tensor.dtype] for tensor in fingerprint.tensors if tensor.dtype in MANTISSA), default=23)
+    return Network(matrices=matrices, shapes=shapes, symmetries=symmetries, rounding=2.0 ** -(bits + 1))
 
 
 def symmetries_rotate(fingerprint: Fingerprint) -> bool:
@@ -89,7 +91,9 @@ class Ledger:
                     self._contents.add((*key, tensor.content))
                     self._known.setdefault(key, []).append(tensor)
 
-    def entered(self, tensor: TensorFingerprint, matrix: Array, *, rescaled: bool) -> TensorFingerprint:
+    def entered(
+        self, tensor: TensorFingerprint, matrix: Array, *, rescaled: bool, likely: TensorFingerprint | None = None
+    ) -> TensorFingerprint:
         """A tensor after mapping: one that is known, where nothing but rounding differs; else with a hash of its own.
 
         Parameters
@@ -100,6 +104,9 @@ class Ledger:
             All its values after.
         rescaled : bool
             Whether the values themselves changed, and not only their places.
+        likely : TensorFingerprint, optional
+            That of the member whose scales it has, which it is rather than another as near: within a rounding to 16
+            bits of a norm lie the norms of many relatives.
         """
         sample = matrix if tensor.whole else matrix[np.ix_(tensor.rows, tensor.columns)]
         block = sample.reshape(tensor.block.shape).astype(tensor.block.dtype)
@@ -108,19 +115,29 @@ class Ledger:
         if rescaled and tensor.dtype in CASTS_BY_DTYPE:
             known += self._known.get(_key(replace(tensor, dtype="F32")), ())
         size = float(np.linalg.norm(matrix)) if rescaled else tensor.l2
-        for other in sorted(
-            known, key=lambda item: (item.dtype != tensor.dtype, item.role != tensor.role, item.content)
-        ):
-            alike = abs(size - other.l2) <= _NORMS * other.l2 + tolerance * size
-            if alike and _close(block, other.block, tolerance):
-                if other.dtype == tensor.dtype:
-                    return replace(other, name=tensor.name, role=tensor.role)
-                # It is the other, cast: rounding once more has blurred that.
-                block = CASTS_BY_DTYPE[tensor.dtype](other.block.astype(np.float64)).astype(block.dtype)
-                break
-        else:
-            if rescaled and tensor.dtype not in CASTS_BY_DTYPE:
-                block = _snapped(block, [other.block for other in known if other.role == tensor.role], tolerance)
+        alike = [
+            other
+            for other in known
+            if abs(size - other.l2) <= _NORMS * other.l2 + tolerance * size and _close(block, other.block, tolerance)
+        ]
+        if alike:
+            expected = None if likely is None else likely.content
+            other = min(
+                alike,
+                key=lambda item: (
+                    item.dtype != tensor.dtype,
+                    item.content != expected,
+                    _apart(block, item.block),
+                    item.role != tensor.role,
+                    item.content,
+                ),
+            )
+            if other.dtype == tensor.dtype:
+                return replace(other, name=tensor.name, role=tensor.role)
+            # It is the other, cast: rounding once more has blurred that.
+            block = CASTS_BY_DTYPE[tensor.dtype](other.block.astype(np.float64)).astype(block.dtype)
+        elif rescaled and tensor.dtype not in CASTS_BY_DTYPE:
+            block = _snapped(block, [other.block for other in known if other.role == tensor.role], tolerance)
         digest = blake2b(block.tobytes(), digest_size=32, person=b"mapped").hexdigest()
         moved = replace(tensor, content=digest, block=block, sketch=np.zeros((0, 0), dtype=np.float32))
         return _measured(moved, matrix) if rescaled else moved
@@ -139,6 +156,11 @@ def _close(one: NDArray[np.floating], two: NDArray[np.floating], tolerance: floa
         if not np.all((np.abs(mine - theirs) <= tolerance * (np.abs(theirs) + size)) | (mine == theirs)):
             return False
     return True
+
+
+def _apart(one: NDArray[np.floating], two: NDArray[np.floating]) -> float:
+    apart = np.subtract(one, two, dtype=np.float64)
+    return float(np.nan_to_num(apart).ravel() @ np.nan_to_num(apart).ravel())
 
 
 def _snapped(

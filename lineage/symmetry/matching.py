@@ -141,6 +141,7 @@ def match(
     shapes: tuple[Mapping[str, Shape], Mapping[str, Shape]],
     inner: Collection[tuple[str, int]],
     all_axes: bool = True,
+    rounding: float = 0.0,
 ) -> tuple[UnitMap, float]:
     """Match the units of a coupling, with their scales, and the share of energy in which they then still differ.
 
@@ -154,6 +155,8 @@ def match(
         See `unit_vectors`.
     all_axes : bool
         Whether the axes in `inner` are in the reference's order already; if not, they are left out.
+    rounding : float
+        How far storing a value may have moved it, relative to the value.
 
     Notes
     -----
@@ -172,7 +175,7 @@ def match(
         if theirs.permutable and units > 1:
             order = _best_order(one, two, signed=theirs.signed)
         found = UnitMap(coupling=theirs, units=units, order=order)
-        tried.append(fitted(reference, version, couplings[0], found))
+        tried.append(fitted(reference, version, couplings[0], found, rounding=rounding))
     least = min(left for _, left in tried)
     return next((item, left) for item, left in tried if left <= 1.1 * least + ROUNDING)
 
@@ -196,14 +199,16 @@ def _best_order(one: UnitVectors, two: UnitVectors, *, signed: bool) -> NDArray[
     return order if gained >= max(2, 0.5 * np.count_nonzero(order != place)) else place
 
 
-def fitted(reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap) -> tuple[UnitMap, float]:
+def fitted(
+    reference: Matrices, version: Matrices, coupling: Coupling, found: UnitMap, *, rounding: float = 0.0
+) -> tuple[UnitMap, float]:
     """A map with the scales of its units, none where they explain too little, and the share of energy left.
 
     Each side counts relative to the reference's energy in it: the scale s of a unit minimises
     |s y+ - x+|^2 / |x+|^2 + |y-/s - x-|^2 / |x-|^2, by Newton's method in log s. Where many values of a unit have one
-    ratio to the reference's (what was pruned or frozen), that ratio is the scale; where the ratio of the largest value
-    explains the unit as well as the least squares do (the largest of a row stays as it is when a row is quantised, and
-    so does a norm), that one.
+    ratio to the reference's (what was pruned or frozen), or all have one but for rounding, that ratio is the scale;
+    where the ratio of the largest value explains the unit as well as the least squares do (the largest of a row stays
+    as it is when a row is quantised, and so does a norm), that one.
     """
     sums = _sums(reference, version, coupling, found)
     plain = sums[0][0] - 2 * sums[0][1] + sums[0][2]
@@ -213,7 +218,7 @@ def fitted(reference: Matrices, version: Matrices, coupling: Coupling, found: Un
     if not coupling.scalable or float(np.sum(unscaled)) <= ROUNDING * energy:
         return found, before
     scale = _newton(sums[1], sums[-1], signed=coupling.signed)
-    scale, exact = _sharpened(reference, version, coupling, found, scale, sums)
+    scale, exact = _sharpened(reference, version, coupling, found, scale, sums, rounding)
     after = 0.0
     for power in (1, -1):
         xx = sums[power][0]
@@ -240,6 +245,7 @@ def _sharpened(
     found: UnitMap,
     scale: Array,
     sums: Mapping[int, list[Array]],
+    rounding: float,
 ) -> tuple[Array, bool]:
     """Scales that single values tell exactly, in place of fitted ones; and whether nearly all are told so."""
     slots = ratios(reference, version, (coupling, found.coupling), found.order)
@@ -249,7 +255,7 @@ def _sharpened(
         if slot.power
     ]
     peaks = [ratio[np.arange(found.units), place] for ratio, place in zip(slots, largest, strict=True)]
-    middle, exact = told(slots)
+    middle, exact = told(slots, rounding)
     exact &= (middle > 0) | coupling.signed
     sharp = np.where(exact, middle, scale)
     least = sum(_left(sums, power, scale) for power in (1, -1))

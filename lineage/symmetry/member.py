@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from graph_schema.fingerprint import Fingerprint
-from lineage.family_vectors import MANTISSA
 from lineage.symmetry.aligning import Network, fitting, mapped_matrices
 from lineage.symmetry.mapped import Ledger
 from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.rotation import Turn
 from lineage.symmetry.weights import StoredMatrices
 
-ROUNDED = 0.2
-"""Root mean square of a rounding error, relative to the value, in units of the last bit of the mantissa."""
+ROUNDED = 0.4
+"""Root mean square of a rounding error, relative to the largest that it can be."""
 
 
 @dataclass(slots=True)
@@ -44,8 +43,7 @@ class Member:
     @property
     def precision(self) -> float:
         """Relative error of storing a value, root mean square, in the coarsest of its floating-point matrices."""
-        bits = [MANTISSA[tensor.dtype] for tensor in self.fingerprint.tensors if tensor.dtype in MANTISSA]
-        return float(ROUNDED * 2.0 ** -min(bits, default=23))
+        return ROUNDED * self.network.rounding
 
     @property
     def stored(self) -> bool:
@@ -75,10 +73,16 @@ class Member:
         """The same, to be mapped on by itself."""
         return replace(self, moved=set(self.moved), rescaled=set(self.rescaled))
 
-    def finished(self, ledger: Ledger) -> Fingerprint:
-        """The version as it is by now, entered into a ledger."""
+    def finished(self, ledger: Ledger, tied: Fingerprint | None = None) -> Fingerprint:
+        """The version as it is by now, entered into a ledger; `tied` is another whose scales it has."""
+        likely = {} if tied is None else tied.by_role()
         tensors = tuple(
-            ledger.entered(tensor, self.network.matrices[tensor.role], rescaled=tensor.role in self.rescaled)
+            ledger.entered(
+                tensor,
+                self.network.matrices[tensor.role],
+                rescaled=tensor.role in self.rescaled,
+                likely=likely.get(tensor.role),
+            )
             if tensor.role in self.moved and tensor.block.size
             else tensor
             for tensor in self.fingerprint.tensors

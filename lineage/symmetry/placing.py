@@ -332,5 +332,8 @@ class Placing:
         """All members as fingerprints, in their first order; at the scales at which they are merges, if wanted."""
         ledger = Ledger()
         members = dict(enumerate(self._members)) | (self._merging if merging else {})
-        found = {member: members[member].finished(ledger) for member in self._order}
+        found: dict[int, Fingerprint] = {}
+        for member in self._order:
+            tied = self._tied.get(member)
+            found[member] = members[member].finished(ledger, None if tied is None else found[tied])
         return tuple(found[place] for place in range(len(members)))

@@ -47,14 +47,7 @@ def frames(fingerprints: Sequence[Fingerprint], correlation: NDArray[np.float64]
     mostly found so in the first role.
     """
     roles = _coupled_roles(fingerprints)
-    held = [
-        {
-            tensor.role: tensor
-            for tensor in item.tensors
-            if tensor.role in roles and tensor.block.size and len(tensor.shape) >= 2
-        }
-        for item in fingerprints
-    ]
+    held = _held(fingerprints, roles)
     left = list(range(len(fingerprints)))
     found = []
     while left:
@@ -63,6 +56,33 @@ def frames(fingerprints: Sequence[Fingerprint], correlation: NDArray[np.float64]
         found.append([centre, *(member for member in left if member in agree and member != centre)])
         left = [member for member in left if member not in agree]
     return found
+
+
+def in_one_frame(fingerprints: Sequence[Fingerprint]) -> bool:
+    """Whether all members of a family agree with the first, which makes a frame without asking who is its centre.
+
+    Notes
+    -----
+    One pass over the thinned blocks. Where far relatives fail the look at each other, nothing is said: the centre of
+    all may agree with both.
+    """
+    roles = _coupled_roles(fingerprints)
+    everyone = range(len(fingerprints))
+    return len(_agreeing(_held(fingerprints, roles), 0, everyone, roles)) == len(everyone)
+
+
+def _held(
+    fingerprints: Sequence[Fingerprint], roles: Mapping[str, frozenset[int]]
+) -> list[dict[str, TensorFingerprint]]:
+    """Of each member the matrices that are looked at."""
+    return [
+        {
+            tensor.role: tensor
+            for tensor in item.tensors
+            if tensor.role in roles and tensor.block.size and len(tensor.shape) >= 2
+        }
+        for item in fingerprints
+    ]
 
 
 def _coupled_roles(fingerprints: Sequence[Fingerprint]) -> dict[str, frozenset[int]]:

@@ -21,17 +21,22 @@ class ArraySource:
     model_type = ""
     location = "memory"
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, dtype: str = "F32") -> None:
         self._weights = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in weights.items()}
+        self._dtype = dtype
 
     @property
     def tensors(self) -> Sequence[TensorInfo]:
         return [
-            TensorInfo(name=name, dtype="F32", shape=values.shape) for name, values in sorted(self._weights.items())
+            TensorInfo(name=name, dtype=self._dtype, shape=values.shape)
+            for name, values in sorted(self._weights.items())
         ]
 
     def read(self, tensor: TensorInfo, start: int, stop: int) -> NDArray[np.generic]:
-        return self._weights[tensor.name].reshape(-1)[start:stop].astype(STORAGE["F32"])
+        values = self._weights[tensor.name].reshape(-1)[start:stop]
+        if self._dtype == "BF16":
+            return (values.view(np.uint32) >> 16).astype(STORAGE["BF16"])
+        return values.astype(STORAGE[self._dtype])
 
     def close(self) -> None:
         pass
@@ -44,8 +49,9 @@ class ArraySource:
 
 
 @pytest.fixture(scope="session")
-def taken() -> Callable[[Weights], Fingerprint]:
-    def take(weights: Weights) -> Fingerprint:
-        return take_fingerprint(ArraySource(weights), workers=1)
+def taken() -> Callable[..., Fingerprint]:
+    def take(weights: Weights, dtype: str = "F32") -> Fingerprint:
+        """In BF16, of values that are on its grid."""
+        return take_fingerprint(ArraySource(weights, dtype), workers=1)
 
     return take
