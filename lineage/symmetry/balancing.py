@@ -8,7 +8,7 @@ import numpy as np
 
 from lineage.symmetry.aligning import Network
 from lineage.symmetry.couplings import Coupling
-from lineage.symmetry.exact_scales import exact_scales
+from lineage.symmetry.exact_scales import exact_scales, untold
 from lineage.symmetry.matching import UnitMap, alike, balance, gauge
 from lineage.symmetry.units import Array, folded
 
@@ -24,7 +24,7 @@ def balancing(network: Network) -> list[UnitMap]:
             units = coupling.candidates[-1]
             scale = balance(matrices, coupling, units)
             if scale is not None:
-                maps.append(UnitMap(coupling=coupling, units=units, order=np.arange(units), scale=scale))
+                maps.append(UnitMap.rescaling(coupling, scale))
                 maps[-1].apply(matrices)
     return maps
 
@@ -44,22 +44,18 @@ def gauging(reference: Network, network: Network, others: Sequence[Network] = ()
     first = {item.slots: item for item in reference.symmetries.all}
     current, maps = dict(network.matrices), list[UnitMap]()
     waiting = [item for item in (*network.symmetries.norms, *network.symmetries.couplings) if item.scalable]
-    told = True
-    # What one coupling has blurred is seen once its scales are told by another of its tensors.
-    while told:
-        told = False
-        for coupling in waiting:
-            for known, other in zip(slots, others, strict=True):
-                same = known.get(coupling.slots)
-                if same is not None and alike((same, coupling), (other.shapes, network.shapes)):
-                    scale = exact_scales(other.matrices, current, (same, coupling), coupling.candidates[-1])
-                    if scale is not None:
-                        told = True
-                        _scaled(maps, coupling, scale, current)
-                        break
-            else:
-                continue
-            waiting = [item for item in waiting if item is not coupling]
+
+    def tell(coupling: Coupling) -> bool:
+        for known, other in zip(slots, others, strict=True):
+            same = known.get(coupling.slots)
+            if same is not None and alike((same, coupling), (other.shapes, network.shapes)):
+                scale = exact_scales(other.matrices, current, (same, coupling), coupling.candidates[-1])
+                if scale is not None:
+                    _scaled(maps, coupling, scale, current)
+                    return True
+        return False
+
+    waiting = untold(waiting, tell)
     mine, theirs = folded(reference.matrices, reference.symmetries), folded(current, network.symmetries)
     for coupling in waiting:
         same = first.get(coupling.slots)
@@ -77,7 +73,7 @@ def gauging(reference: Network, network: Network, others: Sequence[Network] = ()
 
 
 def _scaled(maps: list[UnitMap], coupling: Coupling, scale: Array, *matrices: dict[str, Array]) -> UnitMap:
-    found = UnitMap(coupling=coupling, units=scale.size, order=np.arange(scale.size), scale=scale)
+    found = UnitMap.rescaling(coupling, scale)
     maps.append(found)
     for item in matrices:
         found.apply(item)

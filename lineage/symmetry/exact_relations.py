@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lineage.symmetry.couplings import Coupling
-from lineage.symmetry.exact_scales import LOOKED_AT, ratios, told
-from lineage.symmetry.scale_groups import ScaleGroups
+from lineage.symmetry.exact_scales import LOOKED_AT, ratios, told, untold
+from lineage.symmetry.scale_groups import Key, ScaleGroups
 from lineage.symmetry.units import Array, Matrices
 
 LEAST_TOLD = 0.4
@@ -38,22 +38,20 @@ def join_exact(groups: ScaleGroups, pairs: Sequence[tuple[int, int]]) -> list[tu
     A few units of each coupling are looked at first, so that a pair without a relation costs little: time
     O(couplings * width) for it, O(values log width) for the others.
     """
-    found = []
-    for one, two in pairs:
-        waiting = groups.shared(one, two)
-        found_any, more = False, True
-        # What one coupling has blurred is seen once its scales are told by another of its tensors.
-        while more and waiting:
-            more = False
-            for key, coupling in list(waiting.items()):
-                scale, units = told_scales(groups.matrices[one], groups.matrices[two], coupling)
-                if units.mean() > LEAST_TOLD:
-                    groups.join(key, one, two, scale, units)
-                    more = found_any = True
-                    del waiting[key]
-        if found_any:
-            found.append((one, two))
-    return found
+    return [pair for pair in pairs if _joined(groups, *pair)]
+
+
+def _joined(groups: ScaleGroups, one: int, two: int) -> bool:
+    shared = groups.shared(one, two)
+
+    def tell(key: Key) -> bool:
+        scale, units = told_scales(groups.matrices[one], groups.matrices[two], shared[key])
+        if units.mean() > LEAST_TOLD:
+            groups.join(key, one, two, scale, units)
+            return True
+        return False
+
+    return len(untold(shared, tell)) < len(shared)
 
 
 def told_scales(reference: Matrices, version: Matrices, coupling: Coupling) -> tuple[Array, NDArray[np.bool_]]:

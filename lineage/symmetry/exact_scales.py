@@ -7,7 +7,8 @@ ratios agree so well. So the commonest ratio of a unit, if enough values share i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ folded into the map behind it, and what they did to the mean."""
 
 NEARLY_ALL = 0.8
 LOOKED_AT = 16
+
+Item = TypeVar("Item")
 
 _OTHER_SIGN = 1e3
 _NEVER = 1e6
@@ -142,6 +145,25 @@ def told(slots: Sequence[Array], rounding: float = 0.0) -> tuple[Array, NDArray[
         if agree.mean() > NEARLY_ALL:
             scale, found = np.where(agree & ~found, single[0], scale), agree | found
     return scale, found
+
+
+def untold(waiting: Iterable[Item], tell: Callable[[Item], bool]) -> list[Item]:
+    """What is left of some couplings when none of them can be told any more.
+
+    What one coupling has blurred is seen once its scales are told by another of its tensors: all that are left are
+    tried again as long as one of them was told.
+
+    Examples
+    --------
+    >>> done = []
+    >>> untold([3, 2, 1, 9], lambda item: (item == 1 + len(done)) and not done.append(item))
+    [9]
+    """
+    left, before = list(waiting), -1
+    while len(left) != before:
+        before = len(left)
+        left = [item for item in left if not tell(item)]
+    return left
 
 
 def ratios(

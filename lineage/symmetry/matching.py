@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,11 @@ class UnitMap:
     order: NDArray[np.int64]
     scale: Array | None = None
     exact: bool = False
+
+    @classmethod
+    def rescaling(cls, coupling: Coupling, scale: Array) -> Self:
+        """All units stay where they are, each with a scale."""
+        return cls(coupling=coupling, units=scale.size, order=np.arange(scale.size), scale=scale)
 
     @property
     def moved(self) -> int:

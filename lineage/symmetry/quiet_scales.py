@@ -172,7 +172,7 @@ def quiet_scales(
         units = coupling.candidates[-1]
         own = logs[start : start + units]
         if own.any():
-            found.append(UnitMap(coupling=coupling, units=units, order=np.arange(units), scale=np.exp(own)))
+            found.append(UnitMap.rescaling(coupling, np.exp(own)))
     return found
 
 

@@ -15,6 +15,7 @@ from lineage.spanning_tree import minimum_spanning_forest, orient
 from lineage.symmetry.aligning import Network, fitting, has, lacking, mapped_matrices
 from lineage.symmetry.couplings import Coupling
 from lineage.symmetry.exact_relations import told_scales
+from lineage.symmetry.exact_scales import untold
 from lineage.symmetry.matching import UnitMap
 from lineage.symmetry.mixtures import apart, nearest, thinned
 from lineage.symmetry.quiet_scales import quiet_scales
@@ -214,21 +215,19 @@ def _onto(
     waiting = [item for item in (network.symmetries.all if couplings is None else couplings) if item.scalable]
     current, maps = dict(network.matrices), list[UnitMap]()
     known: dict[Coupling, NDArray[np.bool_]] = {}
-    told = True
-    # What one coupling has blurred is seen once its scales are told by another of its tensors.
-    while told:
-        told = False
-        for coupling in [item for item in waiting if item not in known]:
-            for source in sources:
-                if has(source, coupling, network):
-                    scale, units = told_scales(source.matrices, current, coupling)
-                    if units.any():
-                        told, known[coupling] = True, units
-                        maps.append(
-                            UnitMap(coupling=coupling, units=units.size, order=np.arange(units.size), scale=scale)
-                        )
-                        maps[-1].apply(current)
-                        break
+
+    def tell(coupling: Coupling) -> bool:
+        for source in sources:
+            if has(source, coupling, network):
+                scale, units = told_scales(source.matrices, current, coupling)
+                if units.any():
+                    known[coupling] = units
+                    maps.append(UnitMap.rescaling(coupling, scale))
+                    maps[-1].apply(current)
+                    return True
+        return False
+
+    untold(waiting, tell)
     shared = [item for item in waiting if all(has(reference, item, network) for reference in references)]
     return [*maps, *quiet_scales([item.matrices for item in references], current, shared, known)]
 

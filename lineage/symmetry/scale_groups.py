@@ -104,20 +104,16 @@ class ScaleGroups:
                 meant = (self._labels[key][member] == FIXED) == fixed
                 scale = np.where(meant, self._totals[key][member], 1.0)
                 if np.any(scale != 1):
-                    found.append(_map(coupling, scale))
+                    found.append(UnitMap.rescaling(coupling, scale))
         return found
 
     def _multiply(self, key: Key, group: NDArray[np.bool_], scale: Array) -> None:
         for member in np.flatnonzero(group.any(axis=1)).tolist():
             if key in self._held[member]:
                 factor = np.where(group[member], scale, 1.0)
-                _map(self._held[member][key], factor).apply(self.matrices[member])
+                UnitMap.rescaling(self._held[member][key], factor).apply(self.matrices[member])
                 self._totals[key][member] *= factor
 
 
 def _key(coupling: Coupling, shapes: Mapping[str, Shape]) -> Key:
     return coupling.slots, tuple(shapes[slot.role] for slot in coupling.slots)
-
-
-def _map(coupling: Coupling, scale: Array) -> UnitMap:
-    return UnitMap(coupling=coupling, units=scale.size, order=np.arange(scale.size), scale=scale)
