@@ -27,6 +27,9 @@ ROUNDINGS = 5.0
 """Roundings that may lie between the ratio of a value and the scale: two on either side, where the gain of a norm was
 folded into the map behind it, and what they did to the mean."""
 
+COARSEST = 2.0**-8
+"""The rounding of bfloat16: what is coarser is as large as what training does to a value."""
+
 NEARLY_ALL = 0.8
 LOOKED_AT = 16
 
@@ -136,7 +139,7 @@ def told(slots: Sequence[Array], rounding: float = 0.0) -> tuple[Array, NDArray[
     """
     together = np.hstack(slots)
     scale, found = commonest(together)
-    if not found.all():
+    if not found.all() and 0 < rounding <= COARSEST:
         mean, rounded = but_for_rounding(together, rounding)
         scale, found = np.where(found, scale, mean), found | rounded
     single = [item[:, 0] for item in slots if item.shape[1] == 1 and np.isfinite(item).all() and item.all()]
