@@ -103,6 +103,7 @@ class Placing:
         self._order = list(groups[first])
         self._touched: list[int] = []
         self._tied: dict[int, int] = {}
+        self._failed: set[int] = set()
         self.waiting = [group for place, group in enumerate(groups) if place != first]
         self.numbers = [0] * len(fingerprints)
         for place, group in enumerate(self.waiting):
@@ -127,11 +128,14 @@ class Placing:
         """The waiting frames that look nearest to what is inside, of those whose turn it is.
 
         First what has as many couplings as is usual, then what has fewer: what is aligned with a version that lacks a
-        layer has to look elsewhere for that layer. What has more comes last: a layer it has twice is told by the layer
-        it repeats, which may be in another of them.
+        layer has to look elsewhere for that layer. What has more comes next: a layer it has twice is told by the layer
+        it repeats, which may be in another of them. What could not be aligned before comes last.
         """
         coupled = [len(self._members[group[0]].network.symmetries.couplings) for group in self.waiting]
-        turn = [0 if count == usual else 1 + (count > usual) for count in coupled]
+        turn = [
+            3 if group[0] in self._failed else 0 if count == usual else 1 + (count > usual)
+            for group, count in zip(self.waiting, coupled, strict=True)
+        ]
         nearness = [float(self._correlation[group[0], self._inside].max()) for group in self.waiting]
         order = sorted(range(len(nearness)), key=lambda place: (turn[place], -round(nearness[place], 9), place))
         return [place for place in order[:PATIENCE] if turn[place] == turn[order[0]]]
@@ -139,7 +143,8 @@ class Placing:
     def place_next(self, *, usual: int) -> None:
         """Align the waiting frame that is nearest to what is inside, and take it in.
 
-        What is far from all that is inside waits for what is nearer: another that is placed first may lie between.
+        What is far from all that is inside waits for what is nearer: another that is placed first may lie between. So
+        does, once, what cannot be aligned at all.
         """
         order = self.nearest(usual=usual)
         chosen, found = order[0], self.tried(order[0])
@@ -150,6 +155,10 @@ class Placing:
             if other is not None and other[1].residual < found[1].residual:
                 chosen, found = place, other
         group = self.waiting.pop(chosen)
+        if found is None and group[0] not in self._failed and self.waiting:
+            self._failed.add(group[0])
+            self.waiting.append(group)
+            return
         self._order += group
         if found is None:
             return

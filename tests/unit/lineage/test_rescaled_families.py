@@ -224,3 +224,23 @@ def test_scales_are_exact_however_much_an_adapter_changed() -> None:
     back = mapped_matrices(moved.matrices, alignment.maps)
     assert alignment.exact
     assert all(np.allclose(back[role], item, rtol=1e-4, atol=1e-6) for role, item in tuned.matrices.items())
+
+
+def test_what_cannot_be_aligned_at_first_is_tried_again(taken: Take, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = [network("llama", 1), *(laundered(network("llama", 1, step=0.1, tune=tune), tune) for tune in (1, 2))]
+    members = sorted((taken(names(item)) for item in lake), key=lambda item: item.version)
+    correlation = np.full((3, 3), 0.1)
+    correlation[0, 1] = correlation[1, 0] = 0.9
+    family = Placing(members, [[0], [1], [2]], 0, correlation, None)
+    tried = family.tried
+    # Beside the reference alone the first is no kin; once the other is placed, it is.
+    monkeypatch.setattr(family, "tried", lambda place: None if family.waiting[0] == [1] else tried(place))
+    usual = len(network_of(members[0]).symmetries.couplings)
+    family.place_next(usual=usual)
+    assert family.waiting == [[2], [1]]
+    family.place_next(usual=usual)
+    assert family.waiting == [[1]]
+    monkeypatch.setattr(family, "tried", tried)
+    family.place_next(usual=usual)
+    assert not family.waiting
+    assert len(family.laundered) == 2
