@@ -24,8 +24,12 @@ from lineage.symmetry.exact_scales import LEAST_AGREEING, LEAST_SHARE
 from lineage.symmetry.units import Array
 from lineage.symmetry.weights import StoredMatrices, WeightSource
 
-_ROUNDING = {"F64": 1e-11, "F32": 4e-6, "F16": 3e-3, "BF16": 8e-3}
-"""Relative errors that a few roundings may leave, by dtype."""
+_ROUNDING = {"F64": 1e-11, "F32": 4e-6, "F16": 3e-3, "BF16": 2.4e-2}
+"""Relative errors that a few roundings may leave, by dtype: of a value that was turned back, the sum of many, which are
+as large as those of bfloat16 now and then,"""
+
+_SPREAD = 0.25
+"""... but at most so much of that in the root mean square."""
 
 _NORMS = 1e-5
 CASTS_BY_DTYPE = {"BF16": to_bf16, "F16": to_f16}
@@ -155,12 +159,15 @@ def _close(one: NDArray[np.floating], two: NDArray[np.floating], tolerance: floa
         size = float(np.sqrt(np.mean(theirs**2))) if np.isfinite(theirs).all() else 0.0
         if not np.all((np.abs(mine - theirs) <= tolerance * (np.abs(theirs) + size)) | (mine == theirs)):
             return False
-    return True
+    return _apart(one, two) <= (_SPREAD * tolerance * size) ** 2 * one.size
 
 
 def _apart(one: NDArray[np.floating], two: NDArray[np.floating]) -> float:
-    apart = np.subtract(one, two, dtype=np.float64)
-    return float(np.nan_to_num(apart).ravel() @ np.nan_to_num(apart).ravel())
+    """Squared distance of what is finite."""
+    with np.errstate(invalid="ignore"):
+        apart = np.subtract(one, two, dtype=np.float64).ravel()
+    apart = apart[np.isfinite(apart)]
+    return float(apart @ apart)
 
 
 def _snapped(

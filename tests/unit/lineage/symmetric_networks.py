@@ -94,6 +94,25 @@ def laundered(network: Network, seed: int, *, permuted: bool = True, rescaled: b
     return replace(network, matrices=mapped_matrices(single, maps))
 
 
+def turned(network: Network, seed: int) -> Network:
+    """The residual stream turned, the gains of the norms folded into the maps behind them."""
+    turn, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((WIDTH, WIDTH)))
+    matrices = dict(network.matrices)
+    for coupling in network.symmetries.norms:
+        gain = matrices[coupling.slots[0].role]
+        for slot in coupling.slots:
+            if slot.power < 0:
+                matrices[slot.role] = (matrices[slot.role] * gain) @ turn
+        matrices[coupling.slots[0].role] = np.ones_like(gain)
+    rotation = network.symmetries.rotation
+    assert rotation is not None
+    for role in rotation.writers:
+        matrices[role] = turn.T @ matrices[role]
+    matrices["embed.token.weight"] = matrices["embed.token.weight"] @ turn
+    single = {role: values.astype(np.float32).astype(float) for role, values in matrices.items()}
+    return replace(network, matrices=single)
+
+
 def names(weights: Network) -> Weights:
     """Under the names of the llama family, so that fingerprints find the roles again."""
     words = {

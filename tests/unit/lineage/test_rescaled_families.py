@@ -1,24 +1,21 @@
 """Families in which every member was rescaled: scales to the last digit, slices, and what is still found."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.inference import infer
 from lineage.relatedness import kinship
-from lineage.rules.quantization import to_bf16
 from lineage.symmetry.aligning import Network, aligned, mapped_matrices
 from lineage.symmetry.balancing import gauging
-from lineage.symmetry.copies import DistinctMembers
 from lineage.symmetry.couplings import symmetries_of
-from lineage.symmetry.exact_scales import but_for_rounding, commonest, exact_scales, told
+from lineage.symmetry.exact_scales import commonest, exact_scales, told
 from lineage.symmetry.frame import common_frame
 from lineage.symmetry.mapped import network_of
 from lineage.symmetry.placing import Placing
@@ -117,36 +114,6 @@ def test_what_is_exact_beside_its_source_stays_so_whatever_else_lies_near(seed: 
     assert list(frame.laundered) == [copy.version]
     back = next(item for item in frame.members if item.version == copy.version)
     assert [item.content for item in back.tensors] == [item.content for item in source.tensors]
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_a_rescaled_copy_is_known_through_its_rounding_to_16_bits(seed: int, taken: Callable[..., Fingerprint]) -> None:
-    def stored(item: Network) -> Network:
-        return replace(item, matrices={role: to_bf16(values) for role, values in item.matrices.items()})
-
-    root, tuned = network("llama", seed), network("llama", seed, step=0.02, tune=2)
-    lake = {"root": root, "tuned": tuned, "child": network("llama", seed, step=0.03, tune=3)}
-    lake |= {"copy": laundered(tuned, seed, permuted=False)}
-    taken_as = {name: taken(names(stored(item)), "BF16") for name, item in lake.items()}
-    frame = common_frame(sorted(taken_as.values(), key=lambda item: item.version), _nearness(taken_as.values()))
-    assert list(frame.laundered) == [taken_as["copy"].version]
-    assert not frame.blurred
-    assert DistinctMembers.of(frame).copies == {taken_as["copy"].version: taken_as["tuned"].version}
-
-
-def _nearness(members: Iterable[Fingerprint]) -> NDArray[np.float64]:
-    return kinship(sorted(members, key=lambda item: item.version)).correlation.astype(np.float64)
-
-
-def test_training_is_no_rounding() -> None:
-    generator = np.random.default_rng(0)
-    values = generator.standard_normal((6, 300))
-    rounded = np.stack([to_bf16(0.7 * to_bf16(row)) for row in values])
-    scale, sure = but_for_rounding(to_bf16(values) / rounded, 2.0**-8)
-    assert sure.all()
-    assert scale == pytest.approx(np.full(6, 1 / 0.7), rel=1e-3)
-    trained = rounded + 0.001 * generator.standard_normal(values.shape)
-    assert not but_for_rounding(to_bf16(values) / trained, 2.0**-8)[1].any()
 
 
 @pytest.mark.parametrize("shorter", [False, True])

@@ -26,12 +26,12 @@ from lineage.symmetry.turned_kin import turned_kin
 from tests.unit.lineage.numpy_training import version
 from tests.unit.lineage.symmetric_networks import (
     ARCHITECTURES,
-    WIDTH,
     Weights,
     laundered,
     names,
     network,
     shapes_of,
+    turned,
 )
 
 
@@ -98,24 +98,6 @@ def test_the_order_of_units_changes_neither_p_value_nor_outcome(seed: int) -> No
     again = aligned(source, laundered(tuned, seed, rescaled=False))
     assert again.log10_p == once.log10_p
     assert again.residual == pytest.approx(once.residual, rel=1e-5)
-
-
-def turned(network: Network, seed: int) -> Network:
-    turn, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((WIDTH, WIDTH)))
-    matrices = dict(network.matrices)
-    for coupling in network.symmetries.norms:
-        gain = matrices[coupling.slots[0].role]
-        for slot in coupling.slots:
-            if slot.power < 0:
-                matrices[slot.role] = (matrices[slot.role] * gain) @ turn
-        matrices[coupling.slots[0].role] = np.ones_like(gain)
-    rotation = network.symmetries.rotation
-    assert rotation is not None
-    for role in rotation.writers:
-        matrices[role] = turn.T @ matrices[role]
-    matrices["embed.token.weight"] = matrices["embed.token.weight"] @ turn
-    single = {role: values.astype(np.float32).astype(float) for role, values in matrices.items()}
-    return replace(network, matrices=single)
 
 
 @settings(max_examples=4, deadline=None)
