@@ -12,7 +12,7 @@ from graph_schema.fingerprint import TensorFingerprint
 from graph_schema.labels import Relation
 from lineage.alignment import TensorPair
 from lineage.rules.comparison import Comparison, Transformation
-from lineage.rules.traits import grid_step, on_grid, scaled_bits, variety
+from lineage.rules.traits import grid_step, on_grid, scaled_bits, stored_within, variety
 
 WITHIN_HALF_A_STEP = 0.998
 FEW_BITS = 0.13
@@ -143,17 +143,19 @@ def coarser(child: TensorFingerprint, parent: TensorFingerprint) -> bool:
         return False
     fewer = variety(child) < 0.7 * variety(parent)
     swept = child.zeros > 0.02 * child.size + 4 * parent.zeros
-    stepped = on_grid(child.block) and not on_grid(parent.block)
+    stepped = on_grid(child.block, stored_within(child)) and not on_grid(parent.block, stored_within(parent))
     scaled = scaled_bits(child) > 0 and not scaled_bits(parent)
     return fewer or swept or stepped or scaled
 
 
 def _rounding(pair: TensorPair) -> bool:
-    steps = [grid_step(row) for row in pair.second]
+    rounding = stored_within(pair.two)
+    steps = [grid_step(row, rounding) for row in pair.second]
     if sum(step is not None for step in steps) > 0.6 * len(steps):
         # Where the step is known, rounding never errs by more than half of it; a relative of the source does.
-        bounds = np.array([np.inf if step is None else 0.51 * step for step in steps])
-        return bool((np.abs(pair.delta) <= bounds[:, None]).mean() > WITHIN_HALF_A_STEP and pair.delta.any())
+        bounds = np.array([np.inf if step is None else 0.51 * step for step in steps])[:, None]
+        within = np.abs(pair.delta) <= bounds + 1.01 * rounding * np.abs(pair.second)
+        return bool(within.mean() > WITHIN_HALF_A_STEP and pair.delta.any())
     norm = float(np.linalg.norm(pair.first))
     size = float(np.linalg.norm(pair.delta))
     # A floating-point grid of few bits errs in proportion to the value: by a sixteenth with three bits of mantissa.

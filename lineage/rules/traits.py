@@ -15,6 +15,17 @@ LOOKED_AT = 8
 MOST_MATRICES = 32
 LEAST_VALUES = 8
 
+MOST_STEPS = 512
+"""Steps over the range of a row: with more, everything is near a multiple of something."""
+
+NEARLY_WHOLE = 0.08
+
+ROUNDED_BY = 0.0625
+"""Share of a step by which rounding may have moved a value that is looked at."""
+
+HALF_PRECISION = {"BF16": 2.0**-8, "F16": 2.0**-11}
+"""Largest rounding error of 16-bit dtypes, relative to the value."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
@@ -109,11 +120,23 @@ def scaled_bits(tensor: TensorFingerprint) -> int:
 
 def _stepped(matrices: Sequence[TensorFingerprint]) -> bool:
     """Whether most of a few matrices have most of a few rows on a grid."""
-    return _most((on_grid(tensor.block) for tensor in matrices[:LOOKED_AT]), len(matrices[:LOOKED_AT]), share=0.5)
+    some = matrices[:LOOKED_AT]
+    return _most((on_grid(item.block, stored_within(item)) for item in some), len(some), share=0.5)
 
 
-def on_grid(block: NDArray[np.floating]) -> bool:
+def stored_within(tensor: TensorFingerprint) -> float:
+    """How far 16 bits moved each value of a tensor, relative to the value, at most; 0 for other dtypes."""
+    return HALF_PRECISION.get(tensor.dtype, 0.0)
+
+
+def on_grid(block: NDArray[np.floating], rounding: float = 0.0) -> bool:
     """Whether most of the rows, or of the columns, of a block hold whole multiples of a step of their own.
+
+    Parameters
+    ----------
+    block : (rows, columns) array
+    rounding : float
+        As for `grid_step`.
 
     Examples
     --------
@@ -121,13 +144,13 @@ def on_grid(block: NDArray[np.floating]) -> bool:
     >>> on_grid(values), on_grid(np.round(values * 30) / 30)
     (False, True)
     """
-    return _rows_on_grid(block) or _rows_on_grid(block.T)
+    return _rows_on_grid(block, rounding) or _rows_on_grid(block.T, rounding)
 
 
-def _rows_on_grid(block: NDArray[np.floating]) -> bool:
+def _rows_on_grid(block: NDArray[np.floating], rounding: float) -> bool:
     rows = block[spread_places(len(block), LOOKED_AT)]
     live = rows[rows.any(axis=1)]
-    return _most((grid_step(row) is not None for row in live), len(live), share=0.6)
+    return _most((grid_step(row, rounding) is not None for row in live), len(live), share=0.6)
 
 
 def _most(answers: Iterable[bool], count: int, *, share: float) -> bool:
@@ -142,8 +165,15 @@ def _most(answers: Iterable[bool], count: int, *, share: float) -> bool:
     return False
 
 
-def grid_step(row: NDArray[np.floating]) -> float | None:
+def grid_step(row: NDArray[np.floating], rounding: float = 0.0) -> float | None:
     """The step of the grid that all values of a row lie on; None where they lie on none.
+
+    Parameters
+    ----------
+    row : (n,) array
+    rounding : float
+        How far storing each value moved it, relative to the value, at most. Then zero is taken to lie on the grid, and
+        only values are looked at that are so few steps long that rounding moved them by little of one.
 
     Notes
     -----
@@ -152,6 +182,8 @@ def grid_step(row: NDArray[np.floating]) -> float | None:
     row's range are left alone: with so many, everything is near a multiple of something.
     """
     values = np.sort(row[np.isfinite(row)].astype(np.float64))
+    if rounding:
+        return _rounded_step(values, rounding)
     gaps = np.diff(values)
     if np.count_nonzero(gaps) < LEAST_VALUES - 1:
         return None
@@ -161,10 +193,27 @@ def grid_step(row: NDArray[np.floating]) -> float | None:
         return None
     for parts in range(1, 5):
         step = float(real.min()) / parts
-        if step < span / 512:
+        if step < span / MOST_STEPS:
             break
         step = span / round(span / step)
         multiples = (values - values[0]) / step
-        if np.abs(multiples - np.round(multiples)).max() < 0.08:
+        if np.abs(multiples - np.round(multiples)).max() < NEARLY_WHOLE:
+            return step
+    return None
+
+
+def _rounded_step(values: NDArray[np.float64], rounding: float) -> float | None:
+    """As `grid_step`, of sorted values that were rounded."""
+    sizes = np.unique(np.abs(values[values != 0]))
+    for parts in range(1, 5):
+        if sizes.size < LEAST_VALUES or parts * (values[-1] - values[0]) > MOST_STEPS * sizes[0]:
+            break
+        step = float(sizes[0]) / parts
+        few = sizes[sizes <= ROUNDED_BY / rounding * step]
+        if few.size < LEAST_VALUES:
+            break
+        whole = np.round(few / step)
+        step = float(whole @ few) / float(whole @ whole)
+        if np.abs(few / step - whole).max() < NEARLY_WHOLE + ROUNDED_BY:
             return step
     return None
