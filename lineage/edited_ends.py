@@ -6,7 +6,6 @@ tree. But what is next to the edited version has the whole edit, and what is nex
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -22,8 +21,7 @@ ALIKE = 0.3
 """Cosine that the changes of two trainings may have with each other: a share that this explains says nothing."""
 
 LEAST_ODDS = 2.0
-"""Log-odds for an edge to move. Between this and its negative the two ends are as likely: the one with more neighbours
-is taken, since what was edited is seldom trained on."""
+"""Log-odds for an edge to move."""
 
 FARTHEST = 4.0
 """Standard deviations that a share of one may lie from one."""
@@ -69,14 +67,12 @@ def at_the_right_ends(
         if link is not None and link.tail < NO_TAIL and link.frobenius + link.aside > 0:
             for end, other in (pair, pair[::-1]):
                 edits.setdefault(end, []).append(other)
-    neighbours = Counter(node for pair in edges for node in pair)
     moved = []
     for pair in edges:
         for end, other in () if pair in fixed else (pair, pair[::-1]):
             rivals = [rival for rival in edits.get(end, ()) if rival != other and other not in edits.get(end, ())]
-            odds, rival = max(((carried(values, end, rival, other), -rival) for rival in rivals), default=(-np.inf, 0))
-            lonelier = odds >= -LEAST_ODDS and neighbours[end] < neighbours[-rival]
-            if odds > LEAST_ODDS or lonelier:
+            odds, rival = max(((carried(values, end, rival, other), -rival) for rival in rivals), default=(0.0, 0))
+            if odds > LEAST_ODDS:
                 pair = pair_of(-rival, other)
                 break
         moved.append(pair)

@@ -92,16 +92,3 @@ def test_a_share_that_another_training_explains_says_nothing() -> None:
     assert 0 < carried(values, 0, 1, 2) < 1
     assert carried(values, 0, 1, 0) < -100
     assert carried(values, 0, 0, 2) == 0
-
-
-def test_what_the_edit_does_not_tell_hangs_from_the_end_with_more_neighbours() -> None:
-    generator = np.random.default_rng(0)
-    edit, far = 0.1 * generator.standard_normal(400), 10 * generator.standard_normal(400)
-    values = np.stack([np.zeros(400), edit, far, generator.standard_normal(400), generator.standard_normal(400)])
-    assert abs(carried(values, 0, 1, 2)) < 2
-    links = {(0, 1): WeighedLink(one=0, two=1, tail=0.0, frobenius=1.0)}
-    others = [(0, 1), (0, 3), (0, 4)]
-    assert at_the_right_ends([*others, (1, 2)], links, values) == (*others, (0, 2))
-    assert at_the_right_ends([*others, (0, 2)], links, values) == (*others, (0, 2))
-    # With as many on either side nothing moves.
-    assert at_the_right_ends([(0, 1), (0, 3), (1, 2)], links, values) == ((0, 1), (0, 3), (1, 2))
