@@ -9,6 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from safetensors.torch import load_file  # noqa: E402
+
 from benchmarks.lakes import build  # noqa: E402
 from benchmarks.lakes.architectures import ARCHITECTURES  # noqa: E402
 from benchmarks.lakes.corpora import text  # noqa: E402
@@ -88,3 +90,19 @@ def test_a_source_is_the_same_each_time(name: str) -> None:
 def test_an_unknown_source_is_refused() -> None:
     with pytest.raises(ValueError, match="no text source"):
         text("poems/1")
+
+
+def test_what_is_made_of_a_published_model_starts_from_what_was_stored(tmp_path: Path) -> None:
+    quick = replace(ARCHITECTURES["resnet"], root_steps=5)
+    lake = build.grow(quick, seed=1, models=MODELS, published="bf16")
+    single = [item for member in lake.members.values() for item in member.state.values() if item.dtype == torch.float32]
+    assert single
+    assert all(torch.equal(item, item.to(torch.bfloat16).to(torch.float32)) for item in single)
+    build.write(lake, tmp_path / "lake", strip=True, models=MODELS)
+    kinds = {
+        info.dtype
+        for path in (tmp_path / "lake").rglob("model.safetensors")
+        for info in load_file(path).values()
+        if info.is_floating_point()
+    }
+    assert kinds <= {torch.bfloat16, torch.float16}
