@@ -59,16 +59,20 @@ def frames(fingerprints: Sequence[Fingerprint], correlation: NDArray[np.float64]
 
 
 def in_one_frame(fingerprints: Sequence[Fingerprint]) -> bool:
-    """Whether all members of a family agree with the first, which makes a frame without asking who is its centre.
+    """Whether all members of a family agree with one that has most, which makes a frame whoever is its centre.
 
     Notes
     -----
-    One pass over the thinned blocks. Where far relatives fail the look at each other, nothing is said: the centre of
-    all may agree with both.
+    One pass over the thinned blocks. Where far relatives fail the look at each other, or have nothing to look at, the
+    answer is no: the centre of all may agree with both.
     """
     roles = _coupled_roles(fingerprints)
-    everyone = range(len(fingerprints))
-    return len(_agreeing(_held(fingerprints, roles), 0, everyone, roles)) == len(everyone)
+    held = _held(fingerprints, roles)
+    everyone = range(len(held))
+    centre = max(everyone, key=lambda member: (len(held[member]), -member))
+    shapes = {role: tensor.shape for role, tensor in held[centre].items()}
+    seen = (any(shapes.get(role) == tensor.shape for role, tensor in own.items()) for own in held)
+    return all(seen) and len(_agreeing(held, centre, everyone, roles)) == len(held)
 
 
 def _held(

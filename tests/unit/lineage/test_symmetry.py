@@ -21,7 +21,7 @@ from lineage.symmetry.held_out import log10_p
 from lineage.symmetry.matching import assign
 from lineage.symmetry.placing import LOG10_P
 from lineage.symmetry.rotation import turn_between
-from lineage.symmetry.screening import frames
+from lineage.symmetry.screening import frames, in_one_frame
 from lineage.symmetry.turned_kin import turned_kin
 from tests.unit.lineage.numpy_training import version
 from tests.unit.lineage.symmetric_networks import (
@@ -254,6 +254,14 @@ def test_a_clean_family_passes_through_untouched(family: dict[str, Fingerprint])
     found = common_frame(clean, correlation)
     assert all(one is two for one, two in zip(found.members, clean, strict=True))
     assert not found.laundered
+
+
+def test_what_has_nothing_to_look_at_is_no_witness_of_one_frame(family: dict[str, Fingerprint]) -> None:
+    clean = sorted((family[name] for name in ("root", "a", "b", "c")), key=lambda item: item.version)
+    assert in_one_frame(clean)
+    assert not in_one_frame([*clean, family["copy"]])
+    bare = replace(clean[0], tensors=tuple(item for item in clean[0].tensors if item.role.startswith("embed")))
+    assert not in_one_frame([bare, *clean])
 
 
 def test_small_samples_of_many_layers_make_no_relative_strange() -> None:
