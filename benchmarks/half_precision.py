@@ -19,7 +19,7 @@ from rich.table import Table
 from safetensors.torch import load_file, save_file
 
 from benchmarks.lakes.truth import Truth, truth_path, with_duplicates
-from benchmarks.lineage_accuracy import lake_fingerprints, predictions
+from benchmarks.lineage_accuracy import equal_models, lake_fingerprints, predictions
 from benchmarks.scoring import Score, Share, score
 from graph_schema.labels import Relation
 from lineage.inference import infer
@@ -49,10 +49,7 @@ def halved(lake: Path) -> Path:
 def scored(lake: Path) -> Score:
     """A lake in 16 bits, in which models that are equal there are one."""
     named = lake_fingerprints(lake)
-    equal: dict[str, list[str]] = {}
-    for name, fingerprint in named.items():
-        equal.setdefault(fingerprint.version, []).append(name)
-    truth = with_duplicates(Truth.read(truth_path(lake)), equal.values())
+    truth = with_duplicates(Truth.read(truth_path(lake)), equal_models(named))
     inference = infer(list({item.version: item for item in named.values()}.values()), least_confidence=0.0)
     return score(predictions(named, inference), truth)
 

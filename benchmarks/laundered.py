@@ -28,7 +28,7 @@ from benchmarks.lakes.symmetries import Coupling
 from benchmarks.lakes.training import State
 from benchmarks.lakes.truth import Truth, truth_path, with_duplicates
 from benchmarks.lakes.writing import published
-from benchmarks.lineage_accuracy import lake_fingerprints, predictions
+from benchmarks.lineage_accuracy import equal_models, lake_fingerprints, predictions
 from benchmarks.scoring import Score, Share, score
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
@@ -168,6 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         truth = Truth.read(truth_path(lake))
         named = lake_fingerprints(lake)
         full = {name: item for name, item in named.items() if item.kind != "adapter"}
+        known = with_duplicates(without_laundering(truth), equal_models(full))
         permuted_only = laundered_lake(lake, truth.architecture, chosen.seed, scales=False)
         both = laundered_lake(lake, truth.architecture, chosen.seed)
         some = {name for place, name in enumerate(sorted(full)) if place % EVERY == chosen.seed % EVERY}
@@ -177,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ("all permuted", permuted_only),
             ("all, both", both),
         ):
-            found = scored(lake_as_it_is, without_laundering(truth))
+            found = scored(lake_as_it_is, known)
             table.add_row(lake.name, words, *_columns(found))
             total = sums.setdefault(words, [0, 0, 0, 0])
             for place, share in enumerate((found.parents, found.parents_by_relation.get(Relation.FINE_TUNED_FROM))):

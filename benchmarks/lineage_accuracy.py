@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -68,6 +68,14 @@ def predictions(named: dict[str, Fingerprint], inference: Inference) -> list[Pre
         for parent in item.parents
         if item.child in names and parent.id in names
     ]
+
+
+def equal_models(named: Mapping[str, Fingerprint]) -> list[list[str]]:
+    """The models of each version, by name: storing in 16 bits makes some equal that were not."""
+    found: dict[str, list[str]] = {}
+    for name, fingerprint in sorted(named.items()):
+        found.setdefault(fingerprint.version, []).append(name)
+    return list(found.values())
 
 
 def hidden_groups(named: dict[str, Fingerprint], inference: Inference) -> list[list[str]]:
