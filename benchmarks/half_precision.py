@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.torch import load_file, save_file
 
-from benchmarks.lakes.truth import Truth, truth_path, with_duplicates
-from benchmarks.lineage_accuracy import equal_models, lake_fingerprints, predictions
-from benchmarks.scoring import Score, Share, score
+from benchmarks.lakes.precision import cut
+from benchmarks.lakes.truth import truth_path
+from benchmarks.lineage_accuracy import infer_lake
+from benchmarks.scoring import Share
 from graph_schema.labels import Relation
-from lineage.inference import infer
 
 CACHE = Path(".cache/half")
 
@@ -36,26 +36,13 @@ def halved(lake: Path) -> Path:
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(lake, work)
     for path in work.rglob("*.safetensors"):
-        save_file({name: _cut(tensor) for name, tensor in load_file(path).items()}, path)
+        save_file(cut(load_file(path), torch.bfloat16), path)
     for path in work.rglob("*.bin"):
-        state = torch.load(path, weights_only=True)
-        torch.save({name: _cut(tensor) for name, tensor in state.items()}, path)
+        torch.save(cut(torch.load(path, weights_only=True), torch.bfloat16), path)
     shutil.rmtree(out, ignore_errors=True)
     work.rename(out)
     shutil.copy(truth_path(lake), truth_path(out))
     return out
-
-
-def scored(lake: Path) -> Score:
-    """A lake in 16 bits, in which models that are equal there are one."""
-    named = lake_fingerprints(lake)
-    truth = with_duplicates(Truth.read(truth_path(lake)), equal_models(named))
-    inference = infer(list({item.version: item for item in named.values()}.values()), least_confidence=0.0)
-    return score(predictions(named, inference), truth)
-
-
-def _cut(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.to(torch.bfloat16) if tensor.is_floating_point() else tensor
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -69,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     rows: list[tuple[Share, ...]] = []
     for lake in chosen.lakes:
-        result = scored(halved(lake) if chosen.cast else lake)
+        _, _, result = infer_lake(halved(lake) if chosen.cast else lake)
         fine = result.parents_by_relation.get(Relation.FINE_TUNED_FROM, Share(right=0, total=0))
         rows.append((result.parents, fine, result.edge_types, result.merge_precision, result.merge_recall))
         table.add_row(lake.name, *map(str, rows[-1]), f"{result.coefficient_error:.4f}", str(result.strangers))

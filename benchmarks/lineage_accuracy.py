@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.lakes.truth import Truth, truth_path
+from benchmarks.lakes.truth import Truth, truth_path, with_duplicates
 from benchmarks.scoring import PredictedEdge, Score, Share, score
 from graph_schema.fingerprint import FINGERPRINT_VERSION, Fingerprint
 from ingest.discovery import discover
@@ -91,9 +91,9 @@ def infer_lake(
     least_confidence: float = 0.0,
     plan: BlockPlan | None = None,
 ) -> tuple[Truth, list[PredictedEdge], Score]:
-    """Infer a lake from its fingerprints alone, and score it."""
-    truth = Truth.read(truth_path(lake))
+    """Infer a lake from its fingerprints alone, and score it; models that are equal count as one."""
     named = lake_fingerprints(lake, plan)
+    truth = with_duplicates(Truth.read(truth_path(lake)), equal_models(named))
     unique = {item.version: item for item in named.values()}
     inference = infer(list(unique.values()), calibration=calibration, least_confidence=least_confidence)
     edges = predictions(named, inference)

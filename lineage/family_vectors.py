@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.alignment import largest_samples, role_stacks
+from lineage.precision import MANTISSA
 
 SIDE = 48
 MOST_ROLES = 32
 LEAST_COVERED = 0.8
-
-MANTISSA = {"F64": 52, "F32": 23, "F16": 10, "BF16": 7, "F8_E4M3": 3, "F8_E5M2": 2}
-"""Bits of mantissa of each floating-point dtype; others are taken as exact in float32."""
 
 Vectors = NDArray[np.float64]
 

@@ -43,8 +43,6 @@ def run_attended(command: Sequence[str], environment: Mapping[str, str]) -> int:
         try:
             status = process.wait()
         except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
             return 0
         finally:
             # Ended here, and not left to the collector of garbage, by whatever way this block is left.

@@ -17,12 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.lakes.architectures import ARCHITECTURES, Architecture
 from benchmarks.lakes.growing import GrowingLake, Member, dtype_name
 from benchmarks.lakes.operations import OPERATIONS, operations_for
-from benchmarks.lakes.precision import cut
+from benchmarks.lakes.precision import HALVES, cut
 from benchmarks.lakes.training import deterministic
 from benchmarks.lakes.truth import Family, TrueModel, Truth, truth_path
 from benchmarks.lakes.writing import card, published_adapter, write_adapter, write_model
@@ -35,8 +34,6 @@ START = datetime(2025, 1, 6, 8, 0, tzinfo=UTC)
 WRITTEN_AT = START.timestamp()
 FIRST_TUNES = 5
 
-PUBLISHED = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
 
 def grow(architecture: Architecture, *, seed: int, models: int, published: str | None = None) -> GrowingLake:
     """Train a lake of about `models` models, of which each is stored in the dtype `published`, if one is given.
@@ -45,7 +42,7 @@ def grow(architecture: Architecture, *, seed: int, models: int, published: str |
     family, c, starts from the same random weights as a and sees the same data in another order.
     """
     deterministic(seed)
-    lake = GrowingLake(architecture, seed, None if published is None else PUBLISHED[published])
+    lake = GrowingLake(architecture, seed, None if published is None else HALVES[published])
     sources, hard = architecture.root_sources, seed % 2 == 1
     start = 10_000 + 10 * seed
     steps = architecture.root_steps
@@ -184,7 +181,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--models", type=int, default=24)
     parser.add_argument("--names", choices=("keep", "strip"), default="keep")
-    parser.add_argument("--published", choices=sorted(PUBLISHED), help="store every model in this dtype")
+    parser.add_argument("--published", choices=sorted(HALVES), help="store every model in this dtype")
     options = parser.parse_args()
     strip = options.names == "strip"
     if options.out is None:

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import torch
-
 from benchmarks.lakes import merges
 from benchmarks.lakes.architectures import HEADS, Architecture
 from benchmarks.lakes.growing import GrowingLake, matrices, run_details
 from benchmarks.lakes.laundering import permuted, rescaled, rotated
 from benchmarks.lakes.low_rank import rank_one_edit, trained_adapter
-from benchmarks.lakes.precision import cut, pruned_by_magnitude, pruned_by_structure, quantized
+from benchmarks.lakes.precision import HALVES, cut, pruned_by_magnitude, pruned_by_structure, quantized
 from benchmarks.lakes.training import load, state_of, train
 from graph_schema.labels import Relation
 
@@ -138,16 +136,15 @@ def grid(lake: GrowingLake, *, kind: str) -> None:
     )
 
 
-def half(lake: GrowingLake, *, dtype: torch.dtype) -> None:
+def half(lake: GrowingLake, *, kind: str) -> None:
     """Store the weights in sixteen bits."""
     parent = lake.pick(rooted=False)
-    name = {torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
     lake.add_child(
-        name,
+        kind,
         {parent.name: None},
-        cut(parent.state, dtype),
+        cut(parent.state, HALVES[kind]),
         Relation.QUANTIZED_FROM,
-        {"method": "precision", "grid": name, "bits": 16},
+        {"method": "precision", "grid": kind, "bits": 16},
     )
 
 
@@ -269,7 +266,7 @@ OPERATIONS: dict[str, Operation] = {
     "merge-ties": partial(merge, method="ties"),
     "new-head": new_head,
     "pruned": partial(prune, structured=False),
-    "bf16": partial(half, dtype=torch.bfloat16),
+    "bf16": partial(half, kind="bf16"),
     "student-layers": partial(distill, layers=True),
     "merge-slerp": partial(merge, method="slerp"),
     "int4": partial(grid, kind="int4"),
@@ -280,7 +277,7 @@ OPERATIONS: dict[str, Operation] = {
     "resharded": partial(copy, form="sharded"),
     "pruned-units": partial(prune, structured=True),
     "deeper": deeper,
-    "fp16": partial(half, dtype=torch.float16),
+    "fp16": partial(half, kind="fp16"),
     "merge-task": partial(merge, method="task arithmetic"),
     "fp8": partial(grid, kind="fp8"),
     "vocabulary": larger_vocabulary,

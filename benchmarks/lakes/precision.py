@@ -55,6 +55,9 @@ def quantized(state: State, grid: str) -> State:
     return rounded
 
 
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
 def cut(state: State, dtype: torch.dtype) -> State:
     """Store every float in fewer bits."""
     return {name: tensor.to(dtype) if tensor.is_floating_point() else tensor.clone() for name, tensor in state.items()}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
 from lineage.alignment import spread_places
+from lineage.precision import largest_rounding
 
 LOOKED_AT = 8
 MOST_MATRICES = 32
@@ -23,8 +24,7 @@ NEARLY_WHOLE = 0.08
 ROUNDED_BY = 0.0625
 """Share of a step by which rounding may have moved a value that is looked at."""
 
-HALF_PRECISION = {"BF16": 2.0**-8, "F16": 2.0**-11}
-"""Largest rounding error of 16-bit dtypes, relative to the value."""
+HALF_PRECISION = ("BF16", "F16")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def _stepped(matrices: Sequence[TensorFingerprint]) -> bool:
 
 def stored_within(tensor: TensorFingerprint) -> float:
     """How far 16 bits moved each value of a tensor, relative to the value, at most; 0 for other dtypes."""
-    return HALF_PRECISION.get(tensor.dtype, 0.0)
+    return largest_rounding(tensor.dtype) if tensor.dtype in HALF_PRECISION else 0.0
 
 
 def on_grid(block: NDArray[np.floating], rounding: float = 0.0) -> bool:

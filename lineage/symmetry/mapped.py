@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint
-from lineage.family_vectors import MANTISSA
+from lineage.precision import MANTISSA, largest_rounding
 from lineage.rules.quantization import to_bf16, to_f16
 from lineage.symmetry.aligning import Network
 from lineage.symmetry.couplings import Coupling, Symmetries, symmetries_of
@@ -62,8 +62,9 @@ def network_of(fingerprint: Fingerprint, weights: WeightSource | None = None) ->
         norms=tuple(item for item in known.norms if _within(item, matrices)),
         rotation=known.rotation,
     )
-    bits = min((MANTISSA[tensor.dtype] for tensor in fingerprint.tensors if tensor.dtype in MANTISSA), default=23)
-    return Network(matrices=matrices, shapes=shapes, symmetries=symmetries, rounding=2.0 ** -(bits + 1))
+    floats = {tensor.dtype for tensor in fingerprint.tensors} & MANTISSA.keys() or {"F32"}
+    rounding = max(largest_rounding(dtype) for dtype in floats)
+    return Network(matrices=matrices, shapes=shapes, symmetries=symmetries, rounding=rounding)
 
 
 def symmetries_rotate(fingerprint: Fingerprint) -> bool:

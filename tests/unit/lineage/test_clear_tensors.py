@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from graph_schema.derivation import Derivation
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.inference import infer
@@ -95,6 +96,16 @@ def test_tails_are_the_same_where_all_were_rescaled(taken: Take) -> None:
     assert np.all(np.abs(np.log((one.tail / one.tail[0]) / (two.tail / two.tail[0]))) < np.log(2.0))
 
 
+def told(networks: dict[str, Network], taken: Take, start: int) -> tuple[dict[str, str], dict[str, Derivation]]:
+    """The names of versions, and what is said of each by name, once all of a lake were laundered."""
+    members = {
+        name: taken(names(laundered(item, start + seed))) for seed, (name, item) in enumerate(sorted(networks.items()))
+    }
+    words = {item.version: name for name, item in members.items()}
+    found = infer(list(members.values()), least_confidence=0.0).derivations
+    return words, {words[item.child]: item for item in found}
+
+
 def test_copies_and_merges_are_found_where_all_were_rescaled(taken: Take) -> None:
     networks = lake()
     cast = {role: item.astype(np.float16).astype(np.float64) for role, item in networks["d"].matrices.items()}
@@ -102,11 +113,7 @@ def test_copies_and_merges_are_found_where_all_were_rescaled(taken: Take) -> Non
     parts = networks["b"].matrices, networks["c"].matrices
     mean = {role: 0.3 * item + 0.7 * parts[1][role] for role, item in parts[0].items()}
     networks["merged"] = replace(networks["b"], matrices=mean)
-    members = {
-        name: taken(names(laundered(item, 30 + seed))) for seed, (name, item) in enumerate(sorted(networks.items()))
-    }
-    words = {item.version: name for name, item in members.items()}
-    found = {words[item.child]: item for item in infer(list(members.values()), least_confidence=0.0).derivations}
+    words, found = told(networks, taken, 30)
     assert found["cast"].relation is Relation.QUANTIZED_FROM
     assert [words[item.id] for item in found["cast"].parents] == ["d"]
     weights = {words[item.id]: item.weight for item in found["merged"].parents}
@@ -120,11 +127,7 @@ def test_what_was_pruned_beside_its_clear_matrices_is_a_copy(taken: Take) -> Non
         pruned[role] = pruned[role].copy()
         pruned[role][:16] = 0.0
     networks["pruned"] = replace(networks["d"], matrices=pruned)
-    members = {
-        name: taken(names(laundered(item, 70 + seed))) for seed, (name, item) in enumerate(sorted(networks.items()))
-    }
-    words = {item.version: name for name, item in members.items()}
-    found = {words[item.child]: item for item in infer(list(members.values()), least_confidence=0.0).derivations}
+    words, found = told(networks, taken, 70)
     assert found["pruned"].relation is Relation.PRUNED_FROM
     assert [words[item.id] for item in found["pruned"].parents] == ["d"]
 
@@ -138,11 +141,8 @@ def test_what_was_trained_beside_its_clear_matrices_is_no_copy(taken: Take) -> N
         for role, item in networks["d"].matrices.items()
     }
     networks["partly"] = replace(networks["d"], matrices=rounded)
-    members = {
-        name: taken(names(laundered(item, 50 + seed))) for seed, (name, item) in enumerate(sorted(networks.items()))
-    }
-    found = infer(list(members.values()), least_confidence=0.0).derivations
-    assert all(item.relation is not Relation.QUANTIZED_FROM for item in found)
+    _, found = told(networks, taken, 50)
+    assert all(item.relation is not Relation.QUANTIZED_FROM for item in found.values())
 
 
 @given(blurred=st.sets(st.integers(0, 5)), count=st.integers(1, 6))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.inference import infer
+from lineage.precision import largest_rounding
 from lineage.rules.quantization import to_bf16, to_f16
-from lineage.rules.traits import HALF_PRECISION, grid_step
+from lineage.rules.traits import grid_step
 from tests.unit.lineage.networks import network, trained
 
 CASTS = {"BF16": to_bf16, "F16": to_f16}
@@ -27,9 +28,9 @@ def int8(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 def test_the_step_of_a_rounded_grid_is_found_and_none_in_what_was_trained(seed: int, dtype: str) -> None:
     row = 0.05 * np.random.default_rng(seed).standard_normal((1, 256))
     step = float(np.abs(row).max()) / 127
-    found = grid_step(CASTS[dtype](int8(row))[0].astype(np.float32), HALF_PRECISION[dtype])
+    found = grid_step(CASTS[dtype](int8(row))[0].astype(np.float32), largest_rounding(dtype))
     assert found == pytest.approx(step, rel=0.01)
-    assert grid_step(CASTS[dtype](row)[0].astype(np.float32), HALF_PRECISION[dtype]) is None
+    assert grid_step(CASTS[dtype](row)[0].astype(np.float32), largest_rounding(dtype)) is None
 
 
 @pytest.mark.parametrize("seed", range(3))
