@@ -1,22 +1,24 @@
 """Where the accuracy is lost: parents found by what was done to them, `python -m benchmarks.edge_kinds LAKE...`.
 
 One row for each way of making a version; beside it, which other relations were named, and whether the error was one of
-topology (the two are not even neighbours) or of direction.
+topology (the two are not even neighbours) or of direction. A second table has a row for each way of merging.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.lakes.truth import TrueEdge, Truth
 from benchmarks.lineage_accuracy import infer_lake
-from benchmarks.scoring import PredictedEdge
+from benchmarks.scoring import PredictedEdge, Share
 from graph_schema.labels import Relation
 
 
@@ -60,15 +62,90 @@ def outcomes(truth: Truth, edges: Sequence[PredictedEdge]) -> list[tuple[str, st
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What was found of one merge.
+
+    Attributes
+    ----------
+    method : str
+    asked, found : int
+        Constituents that are in the lake, and how many of them were named.
+    named, true : int
+        Parents that were named by merge edges, and how many of them are true; the base of task vectors is.
+    errors : tuple of float
+        Of the coefficients that both state.
+    """
+
+    method: str
+    asked: int
+    found: int
+    named: int
+    true: int
+    errors: tuple[float, ...]
+
+
+NO_MERGE = "none: what was no merge"
+
+
+def merges(truth: Truth, edges: Sequence[PredictedEdge]) -> list[Merged]:
+    """Every merge of a lake, and every version that was taken for one."""
+    canon = {name: group[0] for group in truth.duplicates for name in group}
+    present = {canon.get(model.name, model.name) for model in truth.models if model.present}
+    true: dict[str, dict[str, TrueEdge]] = defaultdict(dict)
+    said: dict[str, dict[str, PredictedEdge]] = defaultdict(dict)
+    for edge in truth.edges:
+        if edge.relation is Relation.MERGED_FROM:
+            true[canon.get(edge.child, edge.child)][canon.get(edge.parent, edge.parent)] = edge
+    for guess in edges:
+        if guess.relation is Relation.MERGED_FROM:
+            said[canon.get(guess.child, guess.child)][canon.get(guess.parent, guess.parent)] = guess
+    found = []
+    for child in sorted(present & (true.keys() | said.keys())):
+        parts, named = true[child], said[child]
+        asked = {name for name, edge in parts.items() if edge.details.get("role") != "base" and name in present}
+        both = [(parts[name].weight, named[name].weight) for name in sorted(parts.keys() & named.keys())]
+        found.append(
+            Merged(
+                method=str(next(iter(parts.values())).details["method"]) if parts else NO_MERGE,
+                asked=len(asked),
+                found=len(asked & named.keys()),
+                named=len(named),
+                true=len(parts.keys() & named.keys()),
+                errors=tuple(abs(one - two) for one, two in both if one is not None and two is not None),
+            )
+        )
+    return found
+
+
+def _merge_table(found: Iterable[Merged]) -> Table:
+    table = Table("merged by", "merges", "parents found", "of those named, true", "coefficient error", "largest")
+    of: dict[str, list[Merged]] = defaultdict(list)
+    for item in found:
+        of[item.method].append(item)
+    for method, some in sorted(of.items()):
+        errors = [error for item in some for error in item.errors]
+        table.add_row(
+            method,
+            str(len(some)),
+            str(Share(right=sum(item.found for item in some), total=sum(item.asked for item in some))),
+            str(Share(right=sum(item.true for item in some), total=sum(item.named for item in some))),
+            *((f"{np.mean(errors):.4f}", f"{max(errors):.4f}") if errors else ("-", "-")),
+        )
+    return table
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lakes", nargs="+", type=Path)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
+    merged: list[Merged] = []
     for lake in parser.parse_args(arguments).lakes:
         truth, edges, _ = infer_lake(lake)
         for name, outcome in outcomes(truth, edges):
             counts[name][outcome] += 1
+        merged += merges(truth, edges)
     table = Table(
         "what was done", "edges", "parent", "parent and type", "not a neighbour", "turned round", "other type"
     )
@@ -79,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         words = ", ".join(f"{outcome[3:]} {count}" for outcome, count in sorted(other.items()))
         cells = (total, f"{right / total:.2f}", f"{found['right'] / total:.2f}")
         table.add_row(name, *map(str, cells), str(found["not a neighbour"]), str(found["turned round"]), words)
-    Console(width=160).print(table)
+    Console(width=160).print(table, _merge_table(merged))
 
 
 if __name__ == "__main__":
