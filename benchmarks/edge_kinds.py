@@ -118,7 +118,8 @@ def merges(truth: Truth, edges: Sequence[PredictedEdge]) -> list[Merged]:
     return found
 
 
-def _merge_table(found: Iterable[Merged]) -> Table:
+def merge_table(found: Iterable[Merged]) -> Table:
+    """A row for each way of merging."""
     table = Table("merged by", "merges", "parents found", "of those named, true", "coefficient error", "largest")
     of: dict[str, list[Merged]] = defaultdict(list)
     for item in found:
@@ -135,28 +136,35 @@ def _merge_table(found: Iterable[Merged]) -> Table:
     return table
 
 
+def kinds_table(found: Iterable[tuple[str, str]]) -> Table:
+    """A row for each way of making a version, from what `outcomes` gives."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, outcome in found:
+        counts[name][outcome] += 1
+    table = Table(
+        "what was done", "edges", "parent", "parent and type", "not a neighbour", "turned round", "other type"
+    )
+    for name, counted in sorted(counts.items()):
+        total = counted.total()
+        other = {outcome: count for outcome, count in counted.items() if outcome.startswith("as ")}
+        right = counted["right"] + sum(other.values())
+        words = ", ".join(f"{outcome[3:]} {count}" for outcome, count in sorted(other.items()))
+        cells = (total, f"{right / total:.2f}", f"{counted['right'] / total:.2f}")
+        table.add_row(name, *map(str, cells), str(counted["not a neighbour"]), str(counted["turned round"]), words)
+    return table
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lakes", nargs="+", type=Path)
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    found: list[tuple[str, str]] = []
     merged: list[Merged] = []
     for lake in parser.parse_args(arguments).lakes:
         truth, edges, _ = infer_lake(lake)
-        for name, outcome in outcomes(truth, edges):
-            counts[name][outcome] += 1
+        found += outcomes(truth, edges)
         merged += merges(truth, edges)
-    table = Table(
-        "what was done", "edges", "parent", "parent and type", "not a neighbour", "turned round", "other type"
-    )
-    for name, found in sorted(counts.items()):
-        total = found.total()
-        other = {outcome: count for outcome, count in found.items() if outcome.startswith("as ")}
-        right = found["right"] + sum(other.values())
-        words = ", ".join(f"{outcome[3:]} {count}" for outcome, count in sorted(other.items()))
-        cells = (total, f"{right / total:.2f}", f"{found['right'] / total:.2f}")
-        table.add_row(name, *map(str, cells), str(found["not a neighbour"]), str(found["turned round"]), words)
-    Console(width=160).print(table, _merge_table(merged))
+    Console(width=160).print(kinds_table(found), merge_table(merged))
 
 
 if __name__ == "__main__":

@@ -2,42 +2,37 @@
 
 The numbers of the inference are fitted on the first lakes, those of the architecture that is scored left out, and the
 others are scored with them: another architecture, and other seeds. Without `--score` the first are scored themselves.
+With `--kinds` what was done to versions, and how merges were made, have tables of their own (`benchmarks.edge_kinds`).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.calibrate import Lake, fit, read_lake
-from benchmarks.lineage_accuracy import hidden_groups, predictions
-from benchmarks.scoring import Score, Share, expected_calibration_error, score
+from benchmarks.calibrate import fit, read_lake
+from benchmarks.edge_kinds import Merged, kinds_table, merge_table, merges, outcomes
+from benchmarks.lakes.truth import Truth
+from benchmarks.lineage_accuracy import scored
+from benchmarks.scoring import PredictedEdge, Score, Share, expected_calibration_error
 from graph_schema.labels import Relation
-from lineage.calibration import Calibration, default_calibration
-from lineage.inference import infer
+from lineage.calibration import default_calibration
 
 NOTHING = Share(right=0, total=0)
 MEASURES = ("parents", "fine-tunes", "types", "merge precision", "merge recall", "hidden")
 
 
-def score_lake(lake: Lake, calibration: Calibration) -> tuple[Score, list[tuple[float, bool]]]:
-    """Score a lake, and list every edge's confidence with whether it is true (duplicates count as one)."""
-    unique = {item.version: item for item in lake.named.values()}
-    found = infer(list(unique.values()), calibration=calibration, least_confidence=0.0)
-    edges = predictions(lake.named, found)
-    canon = {name: group[0] for group in lake.truth.duplicates for name in group}
-    true = {(canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent)) for edge in lake.truth.edges}
-    outcomes = [
-        (edge.confidence, (canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent)) in true)
-        for edge in edges
-        if canon.get(edge.child, edge.child) != canon.get(edge.parent, edge.parent)
-    ]
-    return score(edges, lake.truth, hidden=hidden_groups(lake.named, found)), outcomes
+def outcomes_of(truth: Truth, edges: Iterable[PredictedEdge]) -> list[tuple[float, bool]]:
+    """Every edge's confidence with whether it is true; edges between duplicates are left out."""
+    canon = {name: group[0] for group in truth.duplicates for name in group}
+    true = {(canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent)) for edge in truth.edges}
+    ends = [(canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent), edge.confidence) for edge in edges]
+    return [(confidence, (child, parent) in true) for child, parent, confidence in ends if child != parent]
 
 
 def shares(result: Score) -> tuple[Share, ...]:
@@ -58,30 +53,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fit", nargs="+", type=Path, required=True, help="lakes to fit on")
     parser.add_argument("--score", nargs="+", type=Path, help="lakes to score")
+    parser.add_argument("--kinds", action="store_true", help="print the tables by kind as well")
     chosen = parser.parse_args(arguments)
     development = [read_lake(path) for path in chosen.fit]
     lakes = development if chosen.score is None else [read_lake(path) for path in chosen.score]
     table = Table("architecture", "lakes", *MEASURES, "coef. error", "strangers", "cousins", "ECE")
     everything: list[tuple[float, bool]] = []
+    kinds: list[tuple[str, str]] = []
+    merged: list[Merged] = []
     all_shares: list[tuple[Share, ...]] = []
     errors: list[float] = []
     between = np.zeros(2, dtype=int)
     for architecture in sorted({lake.truth.architecture for lake in lakes}):
         fitted = fit([lake for lake in development if lake.truth.architecture != architecture], default_calibration())
-        results = [score_lake(lake, fitted) for lake in lakes if lake.truth.architecture == architecture]
-        outcomes = [outcome for _, found in results for outcome in found]
-        rows = [shares(result) for result, _ in results]
-        coefficients = [result.coefficient_error for result, _ in results if result.coefficient_error >= 0]
-        strange = np.array([(result.strangers, result.cousins) for result, _ in results]).sum(axis=0)
+        some = [lake for lake in lakes if lake.truth.architecture == architecture]
+        results = [scored(lake.named, lake.truth, calibration=fitted) for lake in some]
+        confidences = [outcome for truth, edges, _ in results for outcome in outcomes_of(truth, edges)]
+        rows = [shares(result) for _, _, result in results]
+        coefficients = [result.coefficient_error for _, _, result in results if result.coefficient_error >= 0]
+        strange = np.array([(result.strangers, result.cousins) for _, _, result in results]).sum(axis=0)
         table.add_row(
             architecture,
             str(len(results)),
             *(cell(column) for column in zip(*rows, strict=True)),
             f"{np.mean(coefficients):.4f}" if coefficients else "-",
             *map(str, strange.tolist()),
-            f"{expected_calibration_error(outcomes):.3f}",
+            f"{expected_calibration_error(confidences):.3f}",
         )
-        everything += outcomes
+        everything += confidences
+        kinds += [item for truth, edges, _ in results for item in outcomes(truth, edges)]
+        merged += [item for truth, edges, _ in results for item in merges(truth, edges)]
         all_shares += rows
         errors += coefficients
         between += strange
@@ -93,7 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         *map(str, between.tolist()),
         f"{expected_calibration_error(everything):.3f}",
     )
-    Console(width=170).print(table)
+    console = Console(width=170)
+    console.print(table)
+    if chosen.kinds:
+        console.print(kinds_table(kinds), merge_table(merged))
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ from benchmarks.lakes.symmetries import Coupling
 from benchmarks.lakes.training import State
 from benchmarks.lakes.truth import Truth, truth_path, with_duplicates
 from benchmarks.lakes.writing import published
-from benchmarks.lineage_accuracy import equal_models, lake_fingerprints, predictions
-from benchmarks.scoring import Score, Share, score
+from benchmarks.lineage_accuracy import equal_models, lake_fingerprints, scored
+from benchmarks.scoring import Score, Share
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from ingest.discovery import discover
@@ -37,7 +37,6 @@ from ingest.fingerprint import take_fingerprint
 from ingest.model_source import ModelSource
 from ingest.readers import open_tensors
 from ingest.tensors import STORAGE, TensorInfo
-from lineage.inference import infer
 from lineage.symmetry.aligning import aligned
 from lineage.symmetry.mapped import network_of
 from lineage.symmetry.placing import LOG10_P
@@ -127,12 +126,6 @@ def _tensor(stored: NDArray[np.generic], info: TensorInfo) -> torch.Tensor:
     return (values.view(torch.bfloat16) if info.dtype == "BF16" else values).reshape(info.shape)
 
 
-def scored(named: dict[str, Fingerprint], truth: Truth) -> Score:
-    """Infer a lake and score it."""
-    unique = {item.version: item for item in named.values() if item.kind != "adapter"}
-    return score(predictions(named, infer(list(unique.values()), least_confidence=0.0)), truth)
-
-
 def without_laundering(truth: Truth) -> Truth:
     """The truth with every laundered copy a duplicate of its source, and without adapters, which fit none laundered."""
     copies = [(edge.child, edge.parent) for edge in truth.edges if edge.relation is Relation.REPARAMETRIZED_FROM]
@@ -178,10 +171,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ("all permuted", permuted_only),
             ("all, both", both),
         ):
-            found = scored(lake_as_it_is, known)
-            table.add_row(lake.name, words, *_columns(found))
+            _, _, result = scored(lake_as_it_is, known)
+            table.add_row(lake.name, words, *_columns(result))
             total = sums.setdefault(words, [0, 0, 0, 0])
-            for place, share in enumerate((found.parents, found.parents_by_relation.get(Relation.FINE_TUNED_FROM))):
+            for place, share in enumerate((result.parents, result.parents_by_relation.get(Relation.FINE_TUNED_FROM))):
                 if share is not None:
                     total[2 * place] += share.right
                     total[2 * place + 1] += share.total

@@ -48,7 +48,7 @@ def lake_fingerprints(lake: Path, plan: BlockPlan | None = None) -> dict[str, Fi
     return found
 
 
-def predictions(named: dict[str, Fingerprint], inference: Inference) -> list[PredictedEdge]:
+def predictions(named: Mapping[str, Fingerprint], inference: Inference) -> list[PredictedEdge]:
     """The inference's edges between models; of several models with one version the first stands for all.
 
     Hidden parents are no models of the lake: see `hidden_groups`.
@@ -78,10 +78,25 @@ def equal_models(named: Mapping[str, Fingerprint]) -> list[list[str]]:
     return list(found.values())
 
 
-def hidden_groups(named: dict[str, Fingerprint], inference: Inference) -> list[list[str]]:
+def hidden_groups(named: Mapping[str, Fingerprint], inference: Inference) -> list[list[str]]:
     """The children of each hidden parent, by the names of their models."""
     names = {fingerprint.version: name for name, fingerprint in sorted(named.items(), reverse=True)}
     return [[names[child] for child in parent.children] for parent in inference.implied]
+
+
+def scored(
+    named: Mapping[str, Fingerprint],
+    truth: Truth,
+    *,
+    calibration: Calibration | None = None,
+    least_confidence: float = 0.0,
+) -> tuple[Truth, list[PredictedEdge], Score]:
+    """Infer some models and score them; those that are equal count as one, in the truth that is returned as well."""
+    known = with_duplicates(truth, equal_models(named))
+    unique = {item.version: item for item in named.values()}
+    inference = infer(list(unique.values()), calibration=calibration, least_confidence=least_confidence)
+    edges = predictions(named, inference)
+    return known, edges, score(edges, known, hidden=hidden_groups(named, inference))
 
 
 def infer_lake(
@@ -91,13 +106,9 @@ def infer_lake(
     least_confidence: float = 0.0,
     plan: BlockPlan | None = None,
 ) -> tuple[Truth, list[PredictedEdge], Score]:
-    """Infer a lake from its fingerprints alone, and score it; models that are equal count as one."""
-    named = lake_fingerprints(lake, plan)
-    truth = with_duplicates(Truth.read(truth_path(lake)), equal_models(named))
-    unique = {item.version: item for item in named.values()}
-    inference = infer(list(unique.values()), calibration=calibration, least_confidence=least_confidence)
-    edges = predictions(named, inference)
-    return truth, edges, score(edges, truth, hidden=hidden_groups(named, inference))
+    """Infer a lake from its fingerprints alone, and score it (`scored`)."""
+    named, truth = lake_fingerprints(lake, plan), Truth.read(truth_path(lake))
+    return scored(named, truth, calibration=calibration, least_confidence=least_confidence)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
