@@ -122,7 +122,10 @@ def infer(
                 progress(done + 1, len(groups))
         found = [remembered.families[key] for key in keys]
         everyone = [[members[place] for place in group] for group in groups]
-        found += [adapter_conclusions(adapters, everyone, found, fitted), student_conclusions(everyone, found)]
+        found += [
+            adapter_conclusions(adapters, everyone, found, fitted),
+            student_conclusions(everyone, found, weights=weights),
+        ]
     remembered.forget(keys)
     sure, unsure = _split(found, least_confidence)
     named = {parent.id for item in sure for parent in item.parents}

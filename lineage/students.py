@@ -4,14 +4,18 @@ A student learns to give its teacher's outputs, and which of them are like which
 their widths (`lineage.output_geometry`). That outputs give a network away is known from attacks on models behind an
 interface (Carlini et al. 2024, arXiv 2403.06634; Finlayson et al. 2024, arXiv 2403.09539).
 
-Training on the same data leaves much the same geometry, without any teacher: this names who the teacher was most
-probably, if there was one, and never shows that there was.
+That tells the family, where one stands out. Which member of it was the teacher is told by what both say to single
+tokens (`lineage.single_tokens`) where all weights are at hand, and by the geometry else; where no family stands out,
+both must name the same.
+
+Training on the same data leaves much the same, without any teacher: this names who the teacher was most probably, if
+there was one, and never shows that there was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +25,9 @@ from graph_schema.labels import Basis, Relation
 from lineage.conclusions import Conclusions
 from lineage.derivations import COPIES, METHOD
 from lineage.output_geometry import OutputGeometry, agreement, output_geometry, output_map
+from lineage.single_tokens import Answers, divergence, single_tokens
 from lineage.spanning_tree import ancestors_of, depths_of
+from lineage.symmetry.weights import WeightSource
 
 LARGER = 1.1
 """A teacher has at least so many times the parameters of its student."""
@@ -34,8 +40,8 @@ NOT_TOLD = 0.01
 what was trained further from a teacher has clearer outputs of the same geometry."""
 
 NAMED = 0.4
-"""How sure the teacher is: three of five are named right on trained lakes (`benchmarks.edge_kinds`), in which every
-such model is a student; elsewhere many are not."""
+"""How sure the teacher is: most are named right on trained lakes (`benchmarks.edge_kinds`), in which every such model
+is a student; elsewhere many are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +53,31 @@ class _Agreement:
     mapped: float
 
 
-def student_conclusions(groups: Sequence[Sequence[Fingerprint]], found: Sequence[Conclusions]) -> Conclusions:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Student:
+    """A version without kin, and the family that its outputs are most like.
+
+    Attributes
+    ----------
+    family : int
+    members : tuple of _Agreement
+        Those of the family, and of the next where that agrees about as well.
+    second : float
+        How far the next family agrees with it.
+    doubtful : bool
+        Whether the family does not stand out from the next.
+    """
+
+    fingerprint: Fingerprint
+    family: int
+    members: tuple[_Agreement, ...]
+    second: float
+    doubtful: bool
+
+
+def student_conclusions(
+    groups: Sequence[Sequence[Fingerprint]], found: Sequence[Conclusions], *, weights: WeightSource | None = None
+) -> Conclusions:
     """The likeliest teachers of versions without kin.
 
     Parameters
@@ -56,16 +86,36 @@ def student_conclusions(groups: Sequence[Sequence[Fingerprint]], found: Sequence
         All families, those of one included.
     found : sequence of Conclusions
         About them; copies are passed over as teachers.
+    weights : WeightSource, optional
+        Where matrices are read again that fingerprints do not hold whole.
 
     Notes
     -----
     Each version without kin is held against all larger ones of its architecture: time O(s n k^2) for s of them among n
-    versions with k outputs, and what `output_geometry` takes for each of both; memory O(s k^2).
+    versions with k outputs, and what `output_geometry` takes for each of both; memory O(s k^2). Members of the family
+    that it is likest are asked for single tokens, one in memory at a time.
     """
     edges = [item for conclusions in found for item in conclusions.derivations]
     copies = {item.child for item in edges if item.relation in COPIES}
     parents = {item.child: [parent.id for parent in item.parents] for item in edges}
     family = {item.version: number for number, group in enumerate(groups) for item in group}
+    students = _students(groups, copies, family)
+    said = _divergences(students, groups, family, weights)
+    derivations = [
+        _taught(settled, said[settled.fingerprint.version], parents)
+        for student in students
+        if (settled := _settled(student, said[student.fingerprint.version], family)) is not None
+    ]
+    doubt = "no kin by its weights; if it was distilled, this is the likeliest teacher, but training on the same data "
+    return Conclusions(
+        derivations=tuple(derivations),
+        doubts={item.child: doubt + "leaves the same trace" for item in derivations},
+    )
+
+
+def _students(
+    groups: Sequence[Sequence[Fingerprint]], copies: Collection[str], family: Mapping[str, int]
+) -> list[_Student]:
     alone: dict[tuple[str, str], list[tuple[Fingerprint, OutputGeometry]]] = {}
     for group in groups:
         if len(group) == 1 and (geometry := output_geometry(group[0])) is not None:
@@ -79,14 +129,9 @@ def student_conclusions(groups: Sequence[Sequence[Fingerprint]], found: Sequence
         for student, own in smaller:
             if geometry is not None and (score := _agreement(own, geometry, teacher.version)) is not None:
                 scores.setdefault(student.version, []).append(score)
-    derivations = [
-        edge for student, agreements in scores.items() if (edge := _taught(student, agreements, family, parents))
-    ]
-    doubt = "no kin by its weights; if it was distilled, this is the likeliest teacher, but training on the same data "
-    return Conclusions(
-        derivations=tuple(derivations),
-        doubts={item.child: doubt + "leaves the same trace" for item in derivations},
-    )
+    by_id = {item.version: item for group in groups for item in group}
+    found = [_placed(by_id[version], agreements, family) for version, agreements in scores.items()]
+    return [student for student in found if student is not None]
 
 
 def _agreement(student: OutputGeometry, teacher: OutputGeometry, version: str) -> _Agreement | None:
@@ -98,48 +143,126 @@ def _agreement(student: OutputGeometry, teacher: OutputGeometry, version: str) -
     return _Agreement(version=version, written=written, mapped=mapped)
 
 
-def _taught(
-    student: str, agreements: Sequence[_Agreement], family: Mapping[str, int], parents: Mapping[str, Sequence[str]]
-) -> Derivation | None:
-    nearest = max(agreements, key=lambda item: (item.written, item.version))
-    others = [item.written for item in agreements if family[item.version] != family[nearest.version]]
-    # Without another family to hold it against, an agreement says nothing.
-    if not others or max(others) > nearest.written - LEAST_LEAD * (1 - nearest.written):
+def _placed(student: Fingerprint, agreements: Sequence[_Agreement], family: Mapping[str, int]) -> _Student | None:
+    """With the family whose best member agrees best; None where there is no other to hold it against."""
+    first = max(agreements, key=lambda item: (item.written, item.version))
+    others = [item for item in agreements if family[item.version] != family[first.version]]
+    # Without another family, an agreement says nothing.
+    if not others:
         return None
-    ranked = _ranked([item for item in agreements if family[item.version] == family[nearest.version]], parents)
+    second = max(others, key=lambda item: (item.written, item.version))
+    doubtful = second.written > first.written - LEAST_LEAD * (1 - first.written)
+    near = {family[item.version] for item in ((first, second) if doubtful else (first,))}
+    return _Student(
+        fingerprint=student,
+        family=family[first.version],
+        members=tuple(item for item in agreements if family[item.version] in near),
+        second=second.written,
+        doubtful=doubtful,
+    )
+
+
+def _settled(student: _Student, said: Mapping[str, float], family: Mapping[str, int]) -> _Student | None:
+    """The student with its family alone; None where that is in doubt and what they say does not confirm it."""
+    if student.doubtful:
+        nearest = min(said, key=lambda version: (said[version], version), default=None)
+        if nearest is None or family[nearest] != student.family:
+            return None
+    members = tuple(item for item in student.members if family[item.version] == student.family)
+    return replace(student, members=members)
+
+
+def _divergences(
+    students: Sequence[_Student],
+    groups: Sequence[Sequence[Fingerprint]],
+    family: Mapping[str, int],
+    weights: WeightSource | None,
+) -> dict[str, dict[str, float]]:
+    """For each student how far its answers to single tokens lie from those of its members."""
+    far: dict[str, dict[str, dict[int, float]]] = {item.fingerprint.version: {} for item in students}
+    asking: dict[str, list[tuple[str, Answers]]] = {}
+    for student in students:
+        said = single_tokens(student.fingerprint, weights)
+        if said is not None:
+            for item in student.members:
+                asking.setdefault(item.version, []).append((student.fingerprint.version, said))
+    for member in (item for number in sorted({family[version] for version in asking}) for item in groups[number]):
+        meant = single_tokens(member, weights) if member.version in asking else None
+        if meant is not None:
+            for version, said in asking[member.version]:
+                far[version][member.version] = divergence(said, meant)
+    return {version: _at_best_size(each) for version, each in far.items()}
+
+
+def _at_best_size(far: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
+    """The divergences at that size of heads at which they are least: with another, all networks speak gibberish."""
+    sizes = sorted({size for each in far.values() for size in each})
+    if not sizes:
+        return {}
+    best = min(sizes, key=lambda size: min(each[size] for each in far.values() if size in each))
+    return {version: each[best] for version, each in far.items() if best in each}
+
+
+def _taught(student: _Student, said: Mapping[str, float], parents: Mapping[str, Sequence[str]]) -> Derivation:
+    ranked = _ranked(student.members, said, parents)
     teacher = ranked[0]
+    log_odds = float(np.log(NAMED / (1 - NAMED)))
+    seen = [
+        Observation(
+            kind="output_geometry",
+            statement=f"which of its outputs are like which agrees with this version by {teacher.written:.3f}, and "
+            f"with the nearest other family by {student.second:.3f}; training on the same data leaves this trace "
+            "as well",
+            value=teacher.written,
+            log_odds=log_odds,
+            method="output_geometry.agreement",
+        )
+    ]
+    if teacher.version in said:
+        other = f"; from the next member's by {said[ranked[1].version]:.3g}" if len(said) > 1 else ""
+        seen.append(
+            Observation(
+                kind="single_tokens",
+                statement="what it says to one token alone diverges from what this version says by "
+                f"{said[teacher.version]:.3g} nats, where it has learned it best{other}",
+                value=said[teacher.version],
+                method="single_tokens.divergence",
+            )
+        )
     return Derivation(
-        child=student,
+        child=student.fingerprint.version,
         parents=(Parent(id=teacher.version),),
         relation=Relation.DISTILLED_FROM,
         basis=Basis.INFERRED,
         confidence=NAMED,
         method=f"{METHOD} output geometry",
         summary="no weight of it is from here, but its outputs lie to each other as those of this version do",
-        observations=(
-            Observation(
-                kind="output_geometry",
-                statement=f"which of its outputs are like which agrees with this version by {teacher.written:.3f}, and "
-                f"with the nearest other family by {max(others):.3f}; training on the same data leaves this trace "
-                "as well",
-                value=teacher.written,
-                log_odds=float(np.log(NAMED / (1 - NAMED))),
-                method="output_geometry.agreement",
-            ),
-        ),
+        observations=tuple(seen),
         runner_up=ranked[1].version if len(ranked) > 1 else None,
     )
 
 
-def _ranked(members: Iterable[_Agreement], parents: Mapping[str, Sequence[str]]) -> list[_Agreement]:
-    """Members of one family, the likeliest teacher first: the best, or its first ancestor that agrees about as well."""
+def _ranked(
+    members: Iterable[_Agreement], said: Mapping[str, float], parents: Mapping[str, Sequence[str]]
+) -> list[_Agreement]:
+    """Members of one family, the likeliest teacher first.
+
+    By what they say, where that is known; the others after them by their output maps, of which the best, or its first
+    ancestor that agrees about as well.
+    """
     depths = depths_of({child: above[0] for child, above in parents.items()})
+    every = list(members)
+    heard = [item for item in every if item.version in said]
+    heard.sort(key=lambda item: (round(said[item.version], 12), depths.get(item.version, 0), item.version))
     # What was trained with its output map frozen agrees as well as what it was trained from.
-    ranked = sorted(members, key=lambda item: (-round(item.mapped, 12), depths.get(item.version, 0), item.version))
-    best, above = ranked[0], ancestors_of(ranked[0].version, parents)
+    silent = [item for item in every if item.version not in said]
+    silent.sort(key=lambda item: (-round(item.mapped, 12), depths.get(item.version, 0), item.version))
+    if not silent:
+        return heard
+    best, above = silent[0], ancestors_of(silent[0].version, parents)
     least = best.mapped - NOT_TOLD * (1 - best.mapped)
     first = min(
-        (item for item in ranked if item is best or (item.version in above and item.mapped >= least)),
-        key=lambda item: (depths.get(item.version, 0), ranked.index(item)),
+        (item for item in silent if item is best or (item.version in above and item.mapped >= least)),
+        key=lambda item: (depths.get(item.version, 0), silent.index(item)),
     )
-    return [first, *(item for item in ranked if item is not first)]
+    return [*heard, first, *(item for item in silent if item is not first)]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from graph_schema.labels import Relation
 from lineage.inference import infer
 from lineage.output_geometry import LEAST_HELD, OutputGeometry, agreement, output_geometry
-from lineage.students import NAMED, _Agreement, _ranked
+from lineage.students import NAMED, _Agreement, _at_best_size, _ranked
 from tests.unit.lineage.numpy_training import Adam, Weights, version
 
 INPUTS, OUTPUTS = 12, 40
@@ -157,7 +157,88 @@ def test_an_ancestor_that_agrees_about_as_well_is_named_before_what_was_trained_
     def first(child: float) -> str:
         members = [("root", 0.9), ("child", child), ("other", 0.8)]
         found = [_Agreement(version=name, written=0.9, mapped=mapped) for name, mapped in members]
-        return _ranked(found, above)[0].version
+        return _ranked(found, {}, above)[0].version
 
     assert first(0.9) == first(0.9005) == "root"
     assert first(0.95) == "child"
+
+
+def test_what_they_say_goes_before_what_their_maps_are_like() -> None:
+    found = [
+        _Agreement(version=name, written=0.9, mapped=mapped) for name, mapped in [("a", 0.9), ("b", 0.8), ("c", 0.99)]
+    ]
+    ranked = _ranked(found, {"a": 0.2, "b": 0.1}, {"a": ["b"]})
+    assert [item.version for item in ranked] == ["b", "a", "c"]
+
+
+def test_heads_are_of_the_size_at_which_someone_is_understood() -> None:
+    assert _at_best_size({"a": {8: 0.5, 16: 0.9}, "b": {8: 0.6, 16: 0.1}, "c": {8: 0.05}}) == {
+        "a": 0.5,
+        "b": 0.6,
+        "c": 0.05,
+    }
+    assert _at_best_size({"a": {8: 0.5, 16: 0.9}, "b": {8: 0.6, 16: 0.1}, "c": {8: 0.7}}) == {"a": 0.9, "b": 0.1}
+    assert _at_best_size({"a": {}}) == {}
+
+
+RANK = 12
+
+
+class Speaker:
+    """Draws decoders that say what one table of tokens says, in whatever width: all but the embeddings is alike."""
+
+    def __init__(self, seed: int) -> None:
+        generator = np.random.default_rng(seed)
+        self.read = self.scaled(generator.standard_normal((OUTPUTS, RANK)))
+        self.told = generator.standard_normal((OUTPUTS, RANK))
+        self.written = generator.standard_normal((RANK, 20))
+
+    @staticmethod
+    def scaled(rows: Values) -> Values:
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def moved(self, seed: int) -> Values:
+        """Embeddings of what was trained from it with everything else frozen."""
+        generator = np.random.default_rng(seed)
+        return self.scaled(self.read + 0.1 * generator.standard_normal(self.read.shape))
+
+    def network(self, seed: int, width: int, layers: int, read: Values) -> Weights:
+        generator = np.random.default_rng(seed)
+        turn = np.linalg.qr(generator.standard_normal((width, RANK)))[0].T
+        weights = {
+            "embed.token.weight": read @ turn,
+            "head.weight": 4 / np.sqrt(width) * self.told @ turn,
+            "norm.final.weight": np.ones((1, width)),
+        }
+        for layer in range(layers):
+            at = f"layers.{layer}"
+            for name in ("query", "key", "value", "output"):
+                weights[f"{at}.attention.{name}.weight"] = 1e-3 * generator.standard_normal((width, width))
+            for name in ("gate", "up"):
+                weights[f"{at}.mlp.{name}.weight"] = 1e-3 * generator.standard_normal((20, width))
+            weights[f"{at}.mlp.down.weight"] = turn.T @ self.written
+            weights |= {f"{at}.norm.{name}.weight": np.ones((1, width)) for name in ("attention", "mlp")}
+        return weights
+
+
+def test_a_member_whose_output_map_is_that_of_others_is_known_by_what_it_says() -> None:
+    speakers = [Speaker(seed) for seed in range(3)]
+    lake = [
+        replace(version(f"root{at}", each.network(at, 64, 2, each.read)), architecture="llama")
+        for at, each in enumerate(speakers)
+    ]
+    tuned = [speakers[0].moved(seed) for seed in (5, 6)]
+    lake += [
+        replace(version(f"tuned{at}", speakers[0].network(0, 64, 2, read)), architecture="llama")
+        for at, read in enumerate(tuned)
+    ]
+    student = replace(version("student", speakers[0].network(9, 32, 1, tuned[1])), architecture="llama")
+    found = infer([student, *lake], least_confidence=0.0)
+    (edge,) = [item for item in found.derivations if item.child == "student"]
+    assert (edge.parents[0].id, edge.relation, edge.confidence) == ("tuned1", Relation.DISTILLED_FROM, NAMED)
+    assert [item.kind for item in edge.observations] == ["output_geometry", "single_tokens"]
+    # Without all of the weights the output map alone is heard, and all members have the same.
+    part = replace(student, tensors=tuple(item for item in student.tensors if "gate" not in item.role))
+    (edge,) = [item for item in infer([part, *lake], least_confidence=0.0).derivations if item.child == "student"]
+    assert edge.parents[0].id != "tuned1"
+    assert [item.kind for item in edge.observations] == ["output_geometry"]

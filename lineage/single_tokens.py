@@ -1,0 +1,306 @@
+"""What a language model says to one token alone, worked out from its weights.
+
+Attention over a single token gives the value of that token, whatever queries, keys and rotations are. So the answers of
+a transformer to single tokens need no configuration: neither how many heads there are (but where several share one
+value), nor how positions turn. They are its bigrams (Elhage et al. 2021, "A mathematical framework for transformer
+circuits", section "zero-layer transformers", with all layers in it), and a student that was trained on a teacher's
+outputs has learned them from it, whatever the width of either.
+
+How well two networks agree is judged token by token. A student has learned some tokens well and others hardly, by how
+often they came up, and what it says after the latter is like nobody. So divergences are averaged by their reciprocals:
+where the student has come near to a teacher counts, and the arithmetic mean would hear the unlearned tokens alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf, log_softmax
+
+from graph_schema.fingerprint import Fingerprint
+from lineage.output_geometry import LEAST_OUTPUTS, MOST_OUTPUTS, output_map
+from lineage.symmetry.mapped import network_of
+from lineage.symmetry.weights import WeightSource
+
+POSITIONS = (0, 7, 31, 63)
+"""Where the token stands, in networks that have learned each position by itself: what comes first is seldom what else
+comes, and the mean over some places is clearer than any of them."""
+
+TEMPERATURE = 2.0
+"""What is likely is not all that a student learns."""
+
+LEAST_DIVERGENCE = 1e-9
+"""Nats; below it is rounding."""
+
+HEADS = (8, 16, 32, 64, 80, 96, 128, 256)
+"""Sizes of heads that are tried where several share a value."""
+
+Values = NDArray[np.float64]
+Matrices = Mapping[str, NDArray[np.floating]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """Logits for some tokens after each of them alone.
+
+    Attributes
+    ----------
+    tokens : (k,) int64 array
+        Ascending; asked and answered alike.
+    logits : mapping of int to (c, k, k) float32 array
+        For each possible size of a head (0 where it does not matter) the answers in c settings, one row a token asked.
+    """
+
+    tokens: NDArray[np.int64]
+    logits: Mapping[int, NDArray[np.float32]]
+
+
+class _NotKnownError(Exception):
+    """The network is not built as its kind is known to be, or not all of it is held."""
+
+
+def single_tokens(fingerprint: Fingerprint, weights: WeightSource | None = None) -> Answers | None:
+    """What a version says to single tokens.
+
+    Parameters
+    ----------
+    fingerprint : Fingerprint
+    weights : WeightSource, optional
+        Where matrices are read again that the fingerprint does not hold whole.
+
+    Returns
+    -------
+    Answers or None
+        None where not all weights are at hand, or where the network is none of those that are known: Llama and kin,
+        GPT-2, BERT and DistilBERT with their head for masked tokens, T5.
+
+    Raises
+    ------
+    graph_schema.errors.ModelLakeError
+        If weights cannot be read, or are not those that were fingerprinted.
+
+    Notes
+    -----
+    Time O(k p) for k tokens, at most `MOST_OUTPUTS`, and p parameters; one matrix in memory at a time.
+    """
+    forward, tensor = _FORWARD.get(fingerprint.architecture), output_map(fingerprint)
+    if forward is None or tensor is None or tensor.role not in ("head.weight", "embed.token.weight"):
+        return None
+    network = network_of(fingerprint, weights)
+    if set(network.matrices) != set(network.shapes):
+        return None
+    tokens, table = tensor.rows[:MOST_OUTPUTS], network.matrices.get("embed.token.weight")
+    if table is None or len(tokens) < LEAST_OUTPUTS or len(table) <= int(tokens[-1]):
+        return None
+    part = _Weights(matrices=network.matrices)
+    try:
+        with np.errstate(all="ignore"):
+            found = {size: forward(part, tokens, size).astype(np.float32) for size in _head_sizes(part)}
+    except (_NotKnownError, ValueError, IndexError):
+        # What does not fit together is no such network.
+        return None
+    # Weights out of all proportion overflow.
+    logits = {size: each for size, each in found.items() if np.isfinite(each).all()}
+    return Answers(tokens=tokens, logits=MappingProxyType(logits)) if logits else None
+
+
+def divergence(student: Answers, teacher: Answers) -> dict[int, float]:
+    """How far a student's answers lie from a teacher's, for each size of heads that both may have.
+
+    Returns
+    -------
+    dict of int to float
+        Harmonic mean over all answers of the Kullback-Leibler divergence, in nats, of the student's from the teacher's
+        at temperature 2, over the tokens that both were asked for. Empty where these are fewer than `LEAST_OUTPUTS`, or
+        the settings differ.
+
+    Examples
+    --------
+    >>> said = Answers(tokens=np.arange(8), logits={0: np.eye(8, dtype=np.float32)[None]})
+    >>> divergence(said, said)
+    {0: 1e-09}
+    """
+    shared, mine, theirs = np.intersect1d(student.tokens, teacher.tokens, assume_unique=True, return_indices=True)
+    found: dict[int, float] = {}
+    for size in sorted(student.logits.keys() & teacher.logits.keys()):
+        one, two = student.logits[size], teacher.logits[size]
+        if len(shared) < LEAST_OUTPUTS or len(one) != len(two):
+            continue
+        said, meant = _log_shares(one[:, mine][:, :, mine]), _log_shares(two[:, theirs][:, :, theirs])
+        each = np.maximum((np.exp(meant) * (meant - said)).sum(axis=-1), LEAST_DIVERGENCE)
+        found[size] = float(1 / np.mean(1 / each))
+    return found
+
+
+def _log_shares(logits: NDArray[np.float32]) -> Values:
+    shares: Values = log_softmax(logits.astype(np.float64) / TEMPERATURE, axis=-1)
+    return shares
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weights:
+    """The matrices of a network, applied to rows of hidden states."""
+
+    matrices: Matrices
+    inputs_first: bool = field(default=False)
+
+    def matrix(self, role: str) -> Values:
+        if role not in self.matrices:
+            raise _NotKnownError(role)
+        return np.asarray(self.matrices[role], dtype=np.float64)
+
+    def vector(self, role: str) -> Values | None:
+        return self.matrix(role).ravel() if role in self.matrices else None
+
+    def linear(self, x: Values, name: str) -> Values:
+        weight, bias = self.matrix(f"{name}.weight"), self.vector(f"{name}.bias")
+        turned = weight if self.inputs_first else weight.T
+        if x.shape[1] != len(turned):
+            raise _NotKnownError(name)
+        product = x @ turned
+        return product if bias is None else product + bias
+
+    def norm(self, x: Values, name: str, *, least: float) -> Values:
+        """By mean and variance where there is a bias, else by the root of the mean square."""
+        weight, bias = self.matrix(f"{name}.weight").ravel(), self.vector(f"{name}.bias")
+        centred = x if bias is None else x - x.mean(axis=1, keepdims=True)
+        scaled: Values = centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + least) * weight
+        return scaled if bias is None else scaled + bias
+
+    def layers(self, prefix: str = "") -> Iterator[str]:
+        number = 0
+        while any(role.startswith(f"{prefix}layers.{number}.") for role in self.matrices):
+            yield f"{prefix}layers.{number}"
+            number += 1
+
+
+def _head_sizes(part: _Weights) -> list[int]:
+    """The sizes that heads may have, 0 where each has a value of its own."""
+    value, output = part.matrices.get("layers.0.attention.value.weight"), "layers.0.attention.output.weight"
+    if value is None or output not in part.matrices or value.shape[0] == part.matrices[output].shape[1]:
+        return [0]
+    return [size for size in HEADS if value.shape[0] % size == 0]
+
+
+def _spread(values: Values, wide: int, size: int) -> Values:
+    """Values that several heads share, once for each head."""
+    if values.shape[1] == wide:
+        return values
+    if not size or wide % values.shape[1]:
+        raise _NotKnownError("heads")
+    apart = values.reshape(len(values), -1, size)
+    return np.repeat(apart, wide // values.shape[1], axis=1).reshape(len(values), wide)
+
+
+def _silu(x: Values) -> Values:
+    found: Values = x / (1 + np.exp(-np.clip(x, -500, 500)))
+    return found
+
+
+def _gelu(x: Values) -> Values:
+    found: Values = x * 0.5 * (1 + erf(x / np.sqrt(2)))
+    return found
+
+
+def _gelu_tanh(x: Values) -> Values:
+    found: Values = 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    return found
+
+
+def _llama(part: _Weights, tokens: NDArray[np.int64], size: int) -> Values:
+    x = part.matrix("embed.token.weight")[tokens]
+    for layer in part.layers():
+        values = part.linear(part.norm(x, f"{layer}.norm.attention", least=1e-6), f"{layer}.attention.value")
+        wide = part.matrix(f"{layer}.attention.output.weight").shape[1]
+        x = x + part.linear(_spread(values, wide, size), f"{layer}.attention.output")
+        read = part.norm(x, f"{layer}.norm.mlp", least=1e-6)
+        opened = _silu(part.linear(read, f"{layer}.mlp.gate")) * part.linear(read, f"{layer}.mlp.up")
+        x = x + part.linear(opened, f"{layer}.mlp.down")
+    x = part.norm(x, "norm.final", least=1e-6)
+    return (x @ _outputs(part)[tokens].T)[None]
+
+
+def _gpt2(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
+    part = _Weights(matrices=part.matrices, inputs_first=True)
+    x = _embedded(part, tokens)
+    for layer in part.layers():
+        read = part.norm(x, f"{layer}.norm.attention", least=1e-5)
+        values = np.split(part.linear(read, f"{layer}.attention.query_key_value"), 3, axis=1)[2]
+        x = x + part.linear(values, f"{layer}.attention.output")
+        read = part.norm(x, f"{layer}.norm.mlp", least=1e-5)
+        x = x + part.linear(_gelu_tanh(part.linear(read, f"{layer}.mlp.up")), f"{layer}.mlp.down")
+    x = part.norm(x, "norm.final", least=1e-5)
+    return (x @ _outputs(part)[tokens].T).reshape(-1, len(tokens), len(tokens))
+
+
+def _bert(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
+    x = _embedded(part, tokens)
+    if "embed.segment.weight" in part.matrices:
+        x = x + part.matrix("embed.segment.weight")[0]
+    x = part.norm(x, "embed.norm", least=1e-12)
+    for layer in part.layers():
+        values = part.linear(x, f"{layer}.attention.value")
+        x = part.norm(x + part.linear(values, f"{layer}.attention.output"), f"{layer}.norm.attention", least=1e-12)
+        written = part.linear(_gelu(part.linear(x, f"{layer}.mlp.up")), f"{layer}.mlp.down")
+        x = part.norm(x + written, f"{layer}.norm.mlp", least=1e-12)
+    x = part.norm(_gelu(part.linear(x, "head.transform")), "head.norm", least=1e-12)
+    logits = x @ _outputs(part)[tokens].T
+    for role in ("head.output_bias", "head.bias"):
+        bias = part.vector(role)
+        logits = logits if bias is None else logits + bias[tokens]
+    return logits.reshape(-1, len(tokens), len(tokens))
+
+
+def _t5(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
+    table = part.matrix("embed.token.weight")
+    x = table[tokens]
+    for layer in part.layers("encoder."):
+        x = x + _t5_attention(part, x, x, layer, "attention")
+        x = x + _t5_mlp(part, x, layer)
+    encoded = part.norm(x, "encoder.norm.final", least=1e-6)
+    # Which token starts a decoder is not known: it is given the same token, and another.
+    asked = np.concatenate([tokens, np.roll(tokens, len(tokens) // 2)])
+    x, encoded = table[asked], np.tile(encoded, (2, 1))
+    for layer in part.layers("decoder."):
+        x = x + _t5_attention(part, x, x, layer, "attention")
+        x = x + _t5_attention(part, x, encoded, layer, "cross_attention")
+        x = x + _t5_mlp(part, x, layer)
+    x = part.norm(x, "decoder.norm.final", least=1e-6)
+    if "head.weight" not in part.matrices:
+        x = x / np.sqrt(x.shape[1])
+    return (x @ _outputs(part)[tokens].T).reshape(2, len(tokens), len(tokens))
+
+
+def _t5_attention(part: _Weights, x: Values, source: Values, layer: str, kind: str) -> Values:
+    # What attends to itself reads through the norm, what comes from the encoder is normed already.
+    read = part.norm(x, f"{layer}.norm.{kind}", least=1e-6) if source is x else source
+    return part.linear(part.linear(read, f"{layer}.{kind}.value"), f"{layer}.{kind}.output")
+
+
+def _t5_mlp(part: _Weights, x: Values, layer: str) -> Values:
+    read = part.norm(x, f"{layer}.norm.mlp", least=1e-6)
+    opened = part.linear(read, f"{layer}.mlp.up")
+    if f"{layer}.mlp.gate.weight" in part.matrices:
+        opened = opened * _gelu_tanh(part.linear(read, f"{layer}.mlp.gate"))
+    else:
+        opened = np.maximum(opened, 0)
+    return part.linear(opened, f"{layer}.mlp.down")
+
+
+def _embedded(part: _Weights, tokens: NDArray[np.int64]) -> Values:
+    """Tokens at several positions, one after the other."""
+    rows, places = part.matrix("embed.token.weight")[tokens], part.matrix("embed.position.weight")
+    return np.concatenate([rows + places[place] for place in POSITIONS if place < len(places)])
+
+
+def _outputs(part: _Weights) -> Values:
+    return part.matrix("head.weight" if "head.weight" in part.matrices else "embed.token.weight")
+
+
+_FORWARD: Mapping[str, Callable[[_Weights, NDArray[np.int64], int], Values]] = MappingProxyType(
+    {"llama": _llama, "gpt2": _gpt2, "bert": _bert, "distilbert": _bert, "t5": _t5}
+)
