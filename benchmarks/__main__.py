@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from benchmarks.lakes import adapters
+from benchmarks.lakes import one_kind
 from benchmarks.lakes.architectures import ARCHITECTURES
 from benchmarks.lakes.build import CACHE, RECIPE, cached
 from benchmarks.lakes.wide import SIZES
@@ -21,6 +21,9 @@ FITTED = (70, 80)
 
 ADAPTERS = (900,)
 """Seeds of the lakes of adapters that they are fitted on as well."""
+
+STUDENTS = (911,)
+"""Seeds of the lakes of students from random weights that were scored before their errors were read."""
 
 HELD_BACK = (90, 91, 92, 93, 94, 95, 96)
 """Seeds that were scored before their errors were read, in lakes of that size too."""
@@ -41,19 +44,21 @@ def lakes(seeds: tuple[int, ...], *, models: int = 24, published: str | None = N
     ]
 
 
-def lakes_of_adapters() -> list[str]:
-    """Those of all architectures that are adapted."""
-    able = sorted(name for name, item in ARCHITECTURES.items() if item.adapted)
-    return [str(adapters.cached(name, seed=seed)) for name in able for seed in ADAPTERS]
+def lakes_of_one_kind(kind: str, seeds: tuple[int, ...]) -> list[str]:
+    """Those of all architectures that have such children."""
+    return [
+        str(one_kind.cached(name, kind=kind, seed=seed)) for name in one_kind.architectures_for(kind) for seed in seeds
+    ]
 
 
 def studies() -> list[list[str]]:
     """Modules and their arguments, in the order of the page."""
     development, held_back = lakes(DEVELOPMENT), lakes(HELD_BACK, models=MODELS)
-    fitted = [*lakes(FITTED, models=MODELS), *lakes_of_adapters()]
+    fitted = [*lakes(FITTED, models=MODELS), *lakes_of_one_kind("adapters", ADAPTERS)]
     wide = [str(CACHE / f"wide-{width}-{number}-strip-r{RECIPE}") for number, (width, _) in enumerate(SIZES)]
     return [
-        ["benchmarks.held_back", "--fit", *fitted, "--score", *held_back],
+        ["benchmarks.held_back", "--kinds", "--fit", *fitted, "--score", *held_back],
+        ["benchmarks.edge_kinds", *lakes_of_one_kind("students", STUDENTS)],
         ["benchmarks.edge_kinds", *development, *held_back],
         ["benchmarks.cue_signs", *fitted],
         *(["benchmarks.lakes.wide", "--number", str(number)] for number in range(len(SIZES))),

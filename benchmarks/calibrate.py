@@ -2,7 +2,7 @@
 
 What is fitted: how sharply distance tells neighbours (by likelihood, on a grid), what each cue of direction is worth
 (logistic regression, with a prior of unit variance), the final scaling of probabilities (Platt 1999), and what tells
-the bases of adapters (conditional logit; lakes of adapters: `benchmarks.lakes.adapters`). The names of
+the bases of adapters (conditional logit; lakes of adapters: `benchmarks.lakes.one_kind`). The names of
 the lakes go into the file; `benchmarks.held_back` scores architectures with numbers fitted on others.
 """
 
