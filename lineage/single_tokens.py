@@ -93,8 +93,8 @@ def single_tokens(fingerprint: Fingerprint, weights: WeightSource | None = None)
     network = network_of(fingerprint, weights)
     if set(network.matrices) != set(network.shapes):
         return None
-    tokens, table = tensor.rows[:MOST_OUTPUTS], network.matrices.get("embed.token.weight")
-    if table is None or len(tokens) < LEAST_OUTPUTS or len(table) <= int(tokens[-1]):
+    tokens, table = tensor.rows[:MOST_OUTPUTS], network.shapes.get("embed.token.weight", (0,))
+    if len(tokens) < LEAST_OUTPUTS or table[0] <= int(tokens[-1]):
         return None
     part = _Weights(matrices=network.matrices)
     try:
@@ -152,6 +152,12 @@ class _Weights:
         if role not in self.matrices:
             raise _NotKnownError(role)
         return np.asarray(self.matrices[role], dtype=np.float64)
+
+    def rows(self, role: str, places: NDArray[np.int64]) -> Values:
+        """Some rows of a matrix that may be large."""
+        if role not in self.matrices:
+            raise _NotKnownError(role)
+        return np.asarray(self.matrices[role][places], dtype=np.float64)
 
     def vector(self, role: str) -> Values | None:
         return self.matrix(role).ravel() if role in self.matrices else None
@@ -212,7 +218,7 @@ def _gelu_tanh(x: Values) -> Values:
 
 
 def _llama(part: _Weights, tokens: NDArray[np.int64], size: int) -> Values:
-    x = part.matrix("embed.token.weight")[tokens]
+    x = part.rows("embed.token.weight", tokens)
     for layer in part.layers():
         values = part.linear(part.norm(x, f"{layer}.norm.attention", least=1e-6), f"{layer}.attention.value")
         wide = part.matrix(f"{layer}.attention.output.weight").shape[1]
@@ -221,7 +227,7 @@ def _llama(part: _Weights, tokens: NDArray[np.int64], size: int) -> Values:
         opened = _silu(part.linear(read, f"{layer}.mlp.gate")) * part.linear(read, f"{layer}.mlp.up")
         x = x + part.linear(opened, f"{layer}.mlp.down")
     x = part.norm(x, "norm.final", least=1e-6)
-    return (x @ _outputs(part)[tokens].T)[None]
+    return (x @ _outputs(part, tokens).T)[None]
 
 
 def _gpt2(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
@@ -234,7 +240,7 @@ def _gpt2(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
         read = part.norm(x, f"{layer}.norm.mlp", least=1e-5)
         x = x + part.linear(_gelu_tanh(part.linear(read, f"{layer}.mlp.up")), f"{layer}.mlp.down")
     x = part.norm(x, "norm.final", least=1e-5)
-    return (x @ _outputs(part)[tokens].T).reshape(-1, len(tokens), len(tokens))
+    return (x @ _outputs(part, tokens).T).reshape(-1, len(tokens), len(tokens))
 
 
 def _bert(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
@@ -248,7 +254,7 @@ def _bert(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
         written = part.linear(_gelu(part.linear(x, f"{layer}.mlp.up")), f"{layer}.mlp.down")
         x = part.norm(x + written, f"{layer}.norm.mlp", least=1e-12)
     x = part.norm(_gelu(part.linear(x, "head.transform")), "head.norm", least=1e-12)
-    logits = x @ _outputs(part)[tokens].T
+    logits = x @ _outputs(part, tokens).T
     for role in ("head.output_bias", "head.bias"):
         bias = part.vector(role)
         logits = logits if bias is None else logits + bias[tokens]
@@ -256,15 +262,14 @@ def _bert(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
 
 
 def _t5(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
-    table = part.matrix("embed.token.weight")
-    x = table[tokens]
+    known = part.rows("embed.token.weight", tokens)
+    x = known
     for layer in part.layers("encoder."):
         x = x + _t5_attention(part, x, x, layer, "attention")
         x = x + _t5_mlp(part, x, layer)
     encoded = part.norm(x, "encoder.norm.final", least=1e-6)
     # Which token starts a decoder is not known: it is given the same token, and another.
-    asked = np.concatenate([tokens, np.roll(tokens, len(tokens) // 2)])
-    x, encoded = table[asked], np.tile(encoded, (2, 1))
+    x, encoded = np.concatenate([known, np.roll(known, len(known) // 2, axis=0)]), np.tile(encoded, (2, 1))
     for layer in part.layers("decoder."):
         x = x + _t5_attention(part, x, x, layer, "attention")
         x = x + _t5_attention(part, x, encoded, layer, "cross_attention")
@@ -272,7 +277,7 @@ def _t5(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
     x = part.norm(x, "decoder.norm.final", least=1e-6)
     if "head.weight" not in part.matrices:
         x = x / np.sqrt(x.shape[1])
-    return (x @ _outputs(part)[tokens].T).reshape(2, len(tokens), len(tokens))
+    return (x @ _outputs(part, tokens).T).reshape(2, len(tokens), len(tokens))
 
 
 def _t5_attention(part: _Weights, x: Values, source: Values, layer: str, kind: str) -> Values:
@@ -293,12 +298,12 @@ def _t5_mlp(part: _Weights, x: Values, layer: str) -> Values:
 
 def _embedded(part: _Weights, tokens: NDArray[np.int64]) -> Values:
     """Tokens at several positions, one after the other."""
-    rows, places = part.matrix("embed.token.weight")[tokens], part.matrix("embed.position.weight")
+    rows, places = part.rows("embed.token.weight", tokens), part.matrix("embed.position.weight")
     return np.concatenate([rows + places[place] for place in POSITIONS if place < len(places)])
 
 
-def _outputs(part: _Weights) -> Values:
-    return part.matrix("head.weight" if "head.weight" in part.matrices else "embed.token.weight")
+def _outputs(part: _Weights, tokens: NDArray[np.int64]) -> Values:
+    return part.rows("head.weight" if "head.weight" in part.matrices else "embed.token.weight", tokens)
 
 
 _FORWARD: Mapping[str, Callable[[_Weights, NDArray[np.int64], int], Values]] = MappingProxyType(

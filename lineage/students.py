@@ -44,6 +44,10 @@ NAMED = 0.4
 is a student; elsewhere many are not."""
 
 
+MOST_READ = 16
+"""Members of a family, those that agree best, whose weights are read again where fingerprints hold them in part."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Agreement:
     """How far a larger version agrees with a student: in what its layers write, and in its output map."""
@@ -87,7 +91,8 @@ def student_conclusions(
     found : sequence of Conclusions
         About them; copies are passed over as teachers.
     weights : WeightSource, optional
-        Where matrices are read again that fingerprints do not hold whole.
+        Where matrices are read again that fingerprints do not hold whole: those of students whose family stands out,
+        and of its `MOST_READ` members that agree best.
 
     Notes
     -----
@@ -182,9 +187,9 @@ def _divergences(
     far: dict[str, dict[str, dict[int, float]]] = {item.fingerprint.version: {} for item in students}
     asking: dict[str, list[tuple[str, Answers]]] = {}
     for student in students:
-        said = single_tokens(student.fingerprint, weights)
+        said = single_tokens(student.fingerprint, None if student.doubtful else weights)
         if said is not None:
-            for item in student.members:
+            for item in _asked(student):
                 asking.setdefault(item.version, []).append((student.fingerprint.version, said))
     for member in (item for number in sorted({family[version] for version in asking}) for item in groups[number]):
         meant = single_tokens(member, weights) if member.version in asking else None
@@ -192,6 +197,13 @@ def _divergences(
             for version, said in asking[member.version]:
                 far[version][member.version] = divergence(said, meant)
     return {version: _at_best_size(each) for version, each in far.items()}
+
+
+def _asked(student: _Student) -> Sequence[_Agreement]:
+    """The members that it is held against."""
+    if all(tensor.whole for tensor in student.fingerprint.tensors):
+        return student.members
+    return sorted(student.members, key=lambda item: (-item.mapped, item.version))[:MOST_READ]
 
 
 def _at_best_size(far: Mapping[str, Mapping[int, float]]) -> dict[str, float]:

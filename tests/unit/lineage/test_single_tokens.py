@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -15,7 +16,7 @@ from benchmarks.lakes.architectures import ARCHITECTURES  # noqa: E402
 from benchmarks.lakes.laundering import permuted, rescaled  # noqa: E402
 from benchmarks.lakes.training import load, state_of  # noqa: E402
 from benchmarks.laundered import StateSource  # noqa: E402
-from graph_schema.fingerprint import Fingerprint  # noqa: E402
+from graph_schema.fingerprint import Fingerprint, TensorFingerprint  # noqa: E402
 from ingest.fingerprint import take_fingerprint  # noqa: E402
 from lineage.output_geometry import LEAST_OUTPUTS  # noqa: E402
 from lineage.single_tokens import LEAST_DIVERGENCE, POSITIONS, Answers, divergence, single_tokens  # noqa: E402
@@ -112,6 +113,31 @@ def test_what_is_not_known_or_not_whole_says_nothing() -> None:
     first = next(tensor for tensor in whole.tensors if tensor.role == "layers.0.mlp.up.weight")
     sampled = replace(first, rows=first.rows[:9], block=first.block[:9])
     assert single_tokens(replace(whole, tensors=tuple(sampled if t is first else t for t in whole.tensors))) is None
+
+
+def test_what_is_not_whole_is_read_again_where_weights_are_at_hand() -> None:
+    whole = fingerprint(network(*NETWORKS["gpt2"][:2], 3))
+    roles = whole.by_role()
+
+    class AtHand:
+        """The weights themselves."""
+
+        def has(self, version: str) -> bool:
+            return version == whole.version
+
+        def matrix(self, version: str, tensor: TensorFingerprint) -> NDArray[np.floating]:
+            return roles[tensor.role].block.reshape(tensor.shape)
+
+    tensors = [
+        replace(tensor, rows=tensor.rows[:9], block=tensor.block[:9]) if ".mlp." in tensor.role else tensor
+        for tensor in whole.tensors
+    ]
+    part = replace(whole, tensors=tuple(tensors))
+    assert single_tokens(part) is None
+    one, two = single_tokens(part, AtHand()), single_tokens(whole)
+    assert one is not None
+    assert two is not None
+    np.testing.assert_allclose(one.logits[0], two.logits[0], rtol=1e-4, atol=1e-4)
 
 
 def test_weights_that_do_not_fit_together_or_overflow_say_nothing() -> None:
