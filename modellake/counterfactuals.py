@@ -113,9 +113,11 @@ def would_change(
             "adapter merged in would settle which was its base",
         )
     if "output_geometry" in by_kind:
+        nearer = "that says more nearly what it says"
+        if "single_tokens" not in by_kind:
+            nearer = "whose outputs lie to each other more as its own do"
         return (
-            "a version that shares weights with it, or a larger one whose outputs lie to each other more as its own "
-            "do, would be named instead",
+            f"a version that shares weights with it, or a larger one {nearer}, would be named instead",
             "only its makers can tell a student from what was trained by itself on the same data",
         )
     if "merged_adapter" in by_kind:
