@@ -8,23 +8,48 @@ With `--kinds` what was done to versions, and how merges were made, have tables 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.calibrate import fit, read_lake
+from benchmarks.calibrate import Lake, fit, read_lake
 from benchmarks.edge_kinds import Merged, kinds_table, merge_table, merges, outcomes
-from benchmarks.lakes.truth import Truth
-from benchmarks.lineage_accuracy import scored
+from benchmarks.lakes.truth import Truth, truth_path
+from benchmarks.lineage_accuracy import lake_fingerprints, scored
 from benchmarks.scoring import PredictedEdge, Score, Share, expected_calibration_error
+from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.calibration import default_calibration
+from lineage.forking import each
 
 NOTHING = Share(right=0, total=0)
 MEASURES = ("parents", "fine-tunes", "types", "merge precision", "merge recall", "hidden")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _HeldBack:
+    """A lake to score."""
+
+    truth: Truth
+    named: Mapping[str, Fingerprint]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        return cls(truth=Truth.read(truth_path(path)), named=lake_fingerprints(path))
+
+
+def held_back(
+    development: Sequence[Lake], lakes: Sequence[_HeldBack], architecture: str
+) -> list[tuple[Truth, list[PredictedEdge], Score]]:
+    """The lakes of an architecture, scored with numbers that were fitted on all others."""
+    fitted = fit([lake for lake in development if lake.truth.architecture != architecture], default_calibration())
+    some = [lake for lake in lakes if lake.truth.architecture == architecture]
+    return [scored(lake.named, lake.truth, calibration=fitted) for lake in some]
 
 
 def outcomes_of(truth: Truth, edges: Iterable[PredictedEdge]) -> list[tuple[float, bool]]:
@@ -56,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kinds", action="store_true", help="print the tables by kind as well")
     chosen = parser.parse_args(arguments)
     development = [read_lake(path) for path in chosen.fit]
-    lakes = development if chosen.score is None else [read_lake(path) for path in chosen.score]
+    lakes = [_HeldBack.read(path) for path in chosen.score or chosen.fit]
     table = Table("architecture", "lakes", *MEASURES, "coef. error", "strangers", "cousins", "ECE")
     everything: list[tuple[float, bool]] = []
     kinds: list[tuple[str, str]] = []
@@ -64,10 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     all_shares: list[tuple[Share, ...]] = []
     errors: list[float] = []
     between = np.zeros(2, dtype=int)
-    for architecture in sorted({lake.truth.architecture for lake in lakes}):
-        fitted = fit([lake for lake in development if lake.truth.architecture != architecture], default_calibration())
-        some = [lake for lake in lakes if lake.truth.architecture == architecture]
-        results = [scored(lake.named, lake.truth, calibration=fitted) for lake in some]
+    architectures = sorted({lake.truth.architecture for lake in lakes})
+    work = each(lambda number: held_back(development, lakes, architectures[number]), [1.0] * len(architectures))
+    for architecture, results in zip(architectures, work, strict=True):
         confidences = [outcome for truth, edges, _ in results for outcome in outcomes_of(truth, edges)]
         rows = [shares(result) for _, _, result in results]
         coefficients = [result.coefficient_error for _, _, result in results if result.coefficient_error >= 0]
