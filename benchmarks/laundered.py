@@ -1,4 +1,4 @@
-"""Lineage after laundering: `python -m benchmarks.laundered LAKE...`.
+"""Lineage after laundering: `python -m benchmarks.laundered [--only LAUNDERING...] LAKE...`.
 
 A quarter of the models of a lake, or all, are permuted, or permuted and rescaled, each by draws of its own, in memory;
 the lake is scored before and after. A laundered copy and its source count as one there, since nothing can tell them
@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -37,6 +38,7 @@ from ingest.fingerprint import take_fingerprint
 from ingest.model_source import ModelSource
 from ingest.readers import open_tensors
 from ingest.tensors import STORAGE, TensorInfo
+from lineage.forking import each
 from lineage.symmetry.aligning import aligned
 from lineage.symmetry.mapped import network_of
 from lineage.symmetry.placing import LOG10_P
@@ -44,6 +46,15 @@ from lineage.symmetry.rotation import turn_between
 
 EVERY = 4
 """In one of the tries every so many-th model is laundered."""
+
+LAUNDERINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "none": "none",
+        "permuted": "all permuted",
+        "quarter": "a quarter permuted and rescaled",
+        "all": "all permuted and rescaled",
+    }
+)
 
 _DTYPES = {
     "F64": torch.float64,
@@ -145,67 +156,105 @@ def strangers(
             yield named[one], named[two], family[one].initialisation == family[two].initialisation
 
 
+def launderings(
+    lake: Path, truth: Truth, full: Mapping[str, Fingerprint], seed: int, only: Collection[str]
+) -> Iterator[tuple[str, Mapping[str, Fingerprint]]]:
+    """The lake laundered in the ways of `only`."""
+    if "none" in only:
+        yield "none", full
+    if "permuted" in only:
+        yield "permuted", laundered_lake(lake, truth.architecture, seed, scales=False)
+    if {"quarter", "all"} & set(only):
+        both = laundered_lake(lake, truth.architecture, seed)
+        some = {name for place, name in enumerate(sorted(full)) if place % EVERY == seed % EVERY}
+        if "quarter" in only:
+            yield "quarter", {name: (both if name in some else full)[name] for name in full}
+        if "all" in only:
+            yield "all", both
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Study:
+    """What came out on one lake.
+
+    Attributes
+    ----------
+    scores : mapping of str to Score
+        By laundering.
+    pairs : tuple of (log10 of p, whether the two started alike)
+        Of independent models tried as laundered.
+    """
+
+    scores: Mapping[str, Score]
+    pairs: tuple[tuple[float, bool], ...]
+
+
+def study(lake: Path, *, seed: int, pairs: int, only: Collection[str]) -> _Study:
+    """Score one lake, and try its strangers."""
+    torch.set_num_threads(1)
+    truth, named = Truth.read(truth_path(lake)), lake_fingerprints(lake)
+    full = {name: item for name, item in named.items() if item.kind != "adapter"}
+    known = with_duplicates(without_laundering(truth), equal_models(full))
+    scores = {words: scored(each_model, known)[2] for words, each_model in launderings(lake, truth, full, seed, only)}
+    tried = []
+    for one, two, same_start in strangers(truth, named, pairs):
+        mine, theirs = network_of(one), network_of(two)
+        turn = turn_between(mine, theirs)
+        tried.append((min(aligned(mine, theirs).log10_p, 0.0 if turn is None else turn.log10_p), same_start))
+    return _Study(scores=scores, pairs=tuple(tried))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Score lakes before and after, and print a table; then the false positives."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("lakes", nargs="+", type=Path)
     parser.add_argument("--seed", type=int, default=0, help="of the laundering")
     parser.add_argument("--pairs", type=int, default=40, help="pairs of independent models to try in each lake")
+    parser.add_argument("--only", nargs="+", choices=LAUNDERINGS, default=list(LAUNDERINGS), metavar="LAUNDERING")
     chosen = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    console = Console(width=160)
     table = Table("lake", "laundering", "parents", "fine-tunes", "types", "roots", "merges", "between families", "ECE")
-    sums: dict[str, list[int]] = {}
-    claimed, tried, least, cousins, kin = 0, 0, 0.0, 0, 0
-    for lake in chosen.lakes:
-        truth = Truth.read(truth_path(lake))
-        named = lake_fingerprints(lake)
-        full = {name: item for name, item in named.items() if item.kind != "adapter"}
-        known = with_duplicates(without_laundering(truth), equal_models(full))
-        permuted_only = laundered_lake(lake, truth.architecture, chosen.seed, scales=False)
-        both = laundered_lake(lake, truth.architecture, chosen.seed)
-        some = {name for place, name in enumerate(sorted(full)) if place % EVERY == chosen.seed % EVERY}
-        for words, lake_as_it_is in (
-            ("none", full),
-            ("a quarter, both", {name: (both if name in some else full)[name] for name in full}),
-            ("all permuted", permuted_only),
-            ("all, both", both),
-        ):
-            _, _, result = scored(lake_as_it_is, known)
-            table.add_row(lake.name, words, *_columns(result))
-            total = sums.setdefault(words, [0, 0, 0, 0])
-            for place, share in enumerate((result.parents, result.parents_by_relation.get(Relation.FINE_TUNED_FROM))):
-                if share is not None:
-                    total[2 * place] += share.right
-                    total[2 * place + 1] += share.total
-        for one, two, same_start in strangers(truth, named, chosen.pairs):
-            mine, theirs = network_of(one), network_of(two)
-            turn = turn_between(mine, theirs)
-            found = min(aligned(mine, theirs).log10_p, 0.0 if turn is None else turn.log10_p)
-            if same_start:
-                cousins, kin = cousins + 1, kin + (found <= LOG10_P)
-            else:
-                tried, claimed, least = tried + 1, claimed + (found <= LOG10_P), min(least, found)
+    results: dict[str, list[Score]] = {}
+    pairs: list[tuple[float, bool]] = []
+    work = each(
+        lambda number: study(chosen.lakes[number], seed=chosen.seed, pairs=chosen.pairs, only=chosen.only),
+        [1.0] * len(chosen.lakes),
+    )
+    for lake, found in zip(chosen.lakes, work, strict=True):
+        for words, result in found.scores.items():
+            table.add_row(lake.name, LAUNDERINGS[words], *_columns(result))
+            results.setdefault(words, []).append(result)
+        pairs += found.pairs
+    for words, every in results.items():
+        table.add_row("sum", LAUNDERINGS[words], *_sums(every))
+    console = Console(width=160)
     console.print(table)
-    for words, (right, all_of_them, fine, all_fine) in sums.items():
-        console.print(f"{words}: parents {right}/{all_of_them}, fine-tunes {fine}/{all_fine}")
-    console.print(f"independent pairs tried as laundered: {tried}, claimed {claimed}, smallest p 1e{least:.1f}")
-    console.print(f"pairs from the same random weights: {cousins}, kin {kin}")
+    apart, alike = [p for p, same in pairs if not same], [p for p, same in pairs if same]
+    claimed = sum(p <= LOG10_P for p in apart)
+    least = min(apart, default=0.0)
+    console.print(f"independent pairs tried as laundered: {len(apart)}, claimed {claimed}, smallest p 1e{least:.1f}")
+    console.print(f"pairs from the same random weights: {len(alike)}, kin {sum(p <= LOG10_P for p in alike)}")
+
+
+def _shares(found: Score) -> tuple[Share, ...]:
+    fine = found.parents_by_relation.get(Relation.FINE_TUNED_FROM, Share(right=0, total=0))
+    return found.parents, fine, found.edge_types, found.roots, found.merge_precision, found.merge_recall
 
 
 def _columns(found: Score) -> Iterable[str]:
-    none = Share(right=0, total=0)
-    shares = (
-        found.parents,
-        found.parents_by_relation.get(Relation.FINE_TUNED_FROM, none),
-        found.edge_types,
-        found.roots,
+    *shares, precision, recall = (f"{share.right}/{share.total}" for share in _shares(found))
+    yield from (
+        *shares,
+        f"{precision} {recall}",
+        f"{found.strangers}+{found.cousins}",
+        f"{found.calibration_error:.3f}",
     )
-    yield from (f"{share.right}/{share.total}" for share in shares)
-    precision, recall = found.merge_precision, found.merge_recall
-    yield f"{precision.right}/{precision.total} {recall.right}/{recall.total}"
-    yield f"{found.strangers}+{found.cousins}"
-    yield f"{found.calibration_error:.3f}"
+
+
+def _sums(every: Sequence[Score]) -> Iterable[str]:
+    columns = zip(*map(_shares, every), strict=True)
+    *shares, precision, recall = (f"{sum(s.right for s in some)}/{sum(s.total for s in some)}" for some in columns)
+    strange = f"{sum(item.strangers for item in every)}+{sum(item.cousins for item in every)}"
+    yield from (*shares, f"{precision} {recall}", strange, "")
 
 
 if __name__ == "__main__":

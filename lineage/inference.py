@@ -13,6 +13,7 @@ from graph_schema.errors import InputError
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import VersionKind
 from lineage.adapted import adapter_conclusions
+from lineage.behaviour.students import student_conclusions
 from lineage.calibration import Calibration, default_calibration
 from lineage.common_names import renamed_kin
 from lineage.conclusions import Abstention, Conclusions, ImpliedParent
@@ -20,7 +21,6 @@ from lineage.family_conclusions import family_conclusions
 from lineage.forking import each
 from lineage.memory import Memory, family_key
 from lineage.relatedness import families
-from lineage.students import student_conclusions
 from lineage.symmetry.turned_kin import turned_kin
 from lineage.symmetry.weights import WeightSource
 from lineage.threads import single_threaded

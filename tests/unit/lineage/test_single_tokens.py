@@ -18,8 +18,8 @@ from benchmarks.lakes.training import load, state_of  # noqa: E402
 from benchmarks.laundered import StateSource  # noqa: E402
 from graph_schema.fingerprint import Fingerprint, TensorFingerprint  # noqa: E402
 from ingest.fingerprint import take_fingerprint  # noqa: E402
-from lineage.output_geometry import LEAST_OUTPUTS  # noqa: E402
-from lineage.single_tokens import LEAST_DIVERGENCE, POSITIONS, Answers, divergence, single_tokens  # noqa: E402
+from lineage.behaviour.output_geometry import LEAST_OUTPUTS  # noqa: E402
+from lineage.behaviour.single_tokens import LEAST_DIVERGENCE, POSITIONS, Answers, divergence, single_tokens  # noqa: E402
 
 TOKENS = 40
 SMALL = {"vocab_size": TOKENS}

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from graph_schema.labels import Relation
+from lineage.behaviour.output_geometry import LEAST_HELD, OutputGeometry, agreement, output_geometry
+from lineage.behaviour.students import NAMED, _Agreement, _at_best_size, _ranked
 from lineage.inference import infer
-from lineage.output_geometry import LEAST_HELD, OutputGeometry, agreement, output_geometry
-from lineage.students import NAMED, _Agreement, _at_best_size, _ranked
 from tests.unit.lineage.numpy_training import Adam, Weights, version
 
 INPUTS, OUTPUTS = 12, 40

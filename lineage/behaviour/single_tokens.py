@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import erf, log_softmax
 
 from graph_schema.fingerprint import Fingerprint
-from lineage.output_geometry import LEAST_OUTPUTS, MOST_OUTPUTS, output_map
+from lineage.behaviour.output_geometry import LEAST_OUTPUTS, MOST_OUTPUTS, output_map
 from lineage.symmetry.mapped import network_of
 from lineage.symmetry.weights import WeightSource
 

@@ -1,12 +1,12 @@
 """Students trained from random weights: no weight of the teacher is in them, but the geometry of its outputs is.
 
 A student learns to give its teacher's outputs, and which of them are like which becomes the same in both, whatever
-their widths (`lineage.output_geometry`). That outputs give a network away is known from attacks on models behind an
-interface (Carlini et al. 2024, arXiv 2403.06634; Finlayson et al. 2024, arXiv 2403.09539).
+their widths (`output_geometry`). That outputs give a network away is known from attacks on models behind an interface
+(Carlini et al. 2024, arXiv 2403.06634; Finlayson et al. 2024, arXiv 2403.09539).
 
 That tells the family, where one stands out. Which member of it was the teacher is told by what both say to single
-tokens (`lineage.single_tokens`) where all weights are at hand, and by the geometry else; where no family stands out,
-both must name the same.
+tokens (`single_tokens`) where all weights are at hand, and by the geometry else; where no family stands out, both must
+name the same.
 
 Training on the same data leaves much the same, without any teacher: this names who the teacher was most probably, if
 there was one, and never shows that there was.
@@ -22,10 +22,10 @@ import numpy as np
 from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Basis, Relation
+from lineage.behaviour.output_geometry import OutputGeometry, agreement, output_geometry, output_map
+from lineage.behaviour.single_tokens import Answers, divergence, single_tokens
 from lineage.conclusions import Conclusions
 from lineage.derivations import COPIES, METHOD
-from lineage.output_geometry import OutputGeometry, agreement, output_geometry, output_map
-from lineage.single_tokens import Answers, divergence, single_tokens
 from lineage.spanning_tree import ancestors_of, depths_of
 from lineage.symmetry.weights import WeightSource
 
