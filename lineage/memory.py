@@ -18,7 +18,7 @@ from lineage.calibration import Calibration
 from lineage.conclusions import Conclusions
 from lineage.relatedness import families, related_pairs
 
-METHOD = "15"
+METHOD = "16"
 """Raised whenever the same family leads to other conclusions."""
 
 

@@ -144,7 +144,8 @@ class Placing:
         """Align the waiting frame that is nearest to what is inside, and take it in.
 
         What is far from all that is inside waits for what is nearer: another that is placed first may lie between. So
-        does, once, what cannot be aligned at all.
+        does, once, what cannot be aligned at all, and what was turned and has no near relative inside: a turn brings it
+        as close to a far one as it can, and hides from whom it is.
         """
         order = self.nearest(usual=usual)
         chosen, found = order[0], self.tried(order[0])
@@ -155,7 +156,8 @@ class Placing:
             if other is not None and other[1].residual < found[1].residual:
                 chosen, found = place, other
         group = self.waiting.pop(chosen)
-        if found is None and group[0] not in self._failed and self.waiting:
+        early = found is None or (found[2] is not None and found[1].residual > CLOSE)
+        if early and group[0] not in self._failed and self.waiting:
             self._failed.add(group[0])
             self.waiting.append(group)
             return

@@ -22,7 +22,7 @@ from lineage.symmetry.placing import Placing
 from lineage.symmetry.quieting import quieted
 from lineage.symmetry.slicing import sliced
 from lineage.symmetry.units import Matrices
-from tests.unit.lineage.symmetric_networks import Weights, laundered, names, network
+from tests.unit.lineage.symmetric_networks import Weights, laundered, names, network, turned
 
 Take = Callable[[Weights], Fingerprint]
 
@@ -211,3 +211,20 @@ def test_what_cannot_be_aligned_at_first_is_tried_again(taken: Take, monkeypatch
     family.place_next(usual=usual)
     assert not family.waiting
     assert len(family.laundered) == 2
+
+
+def test_what_was_turned_waits_for_what_it_may_be_a_copy_of(taken: Take) -> None:
+    far = network("llama", 1, step=0.7, tune=1)
+    lake = {"root": network("llama", 1), "short": _without_layer(far, 1), "far": far, "turned": turned(far, 3)}
+    versions = {name: taken(names(item)) for name, item in lake.items()}
+    # What lacks a layer stands for its frame, whose turn comes later therefore.
+    family = Placing(list(versions.values()), [[0], [1, 2], [3]], 0, np.full((4, 4), 0.1), None)
+    usual = len(network_of(versions["root"]).symmetries.couplings)
+    family.place_next(usual=usual)
+    assert family.waiting == [[1, 2], [3]]
+    while family.waiting:
+        family.place_next(usual=usual)
+    placed = family.laundered[versions["turned"].version]
+    assert placed.reference in {versions[name].version for name in ("short", "far")}
+    assert placed.how[0] == "rotated"
+    assert placed.residual < 1e-4
