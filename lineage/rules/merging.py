@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +89,9 @@ def affine_fit(
     Notes
     -----
     Least squares over all candidates first; then the candidate that contributes least is taken away as long as the
-    residual stays below the bound; but a mean of two that explains the child as well comes first. Time O(k d + k^4), on
-    the Gram matrix alone after the first product.
+    residual stays below the bound; but a mean of two that explains the child as well comes first, and an exact one of
+    three comes before four, or before weights that are negative. Time O(k d + k^4), on the Gram matrix alone after the
+    first product.
 
     Examples
     --------
@@ -124,13 +126,17 @@ def affine_fit(
         if len(kept) <= MOST_CONSTITUENTS and fewer_residual > max(allowed, residual * (1 + ROUNDING_SPREAD / 2)):
             break
         kept, weights, residual = fewer, fewer_weights, fewer_residual
+    explained = max(float(np.sqrt((1e-5 * nearest) ** 2 + (1 + ROUNDING_SPREAD) * rounding)), residual)
+    # Where a constituent went into another merge as well, taking away one by one may keep that merge in its place.
+    if MOST_CONSTITUENTS >= len(kept) > 2 and (len(kept) > 3 or min(weights) < 0) and residual <= EXACT * nearest:
+        three = _mean_of_three(gram, explained)
+        if three is not None:
+            kept = three
+            weights, residual = _solve(gram, kept)
     if len(kept) > 2:
-        # Where a constituent went into another merge as well, taking away one by one may keep that merge in its place.
         pair = _nearest_pair(gram)
         two_weights, two_residual = _solve(gram, pair)
-        if min(two_weights) > 0 and two_residual <= max(
-            np.sqrt((1e-5 * nearest) ** 2 + (1 + ROUNDING_SPREAD) * rounding), residual
-        ):
+        if min(two_weights) > 0 and two_residual <= explained:
             kept, weights, residual = pair, two_weights, two_residual
     left = float(np.sqrt(max(residual**2 - rounding, 0.0))) / nearest
     least = LEAST_EXACT_WEIGHT if left < EXACT else LEAST_WEIGHT
@@ -144,6 +150,16 @@ def affine_fit(
         weights=tuple(float(weights[place]) for place in order),
         residual=left,
     )
+
+
+def _mean_of_three(gram: Vectors, explained: float) -> list[int] | None:
+    """The three candidates of which the child is a mean, by positive weights; None where nothing below a bound is."""
+    found = []
+    for members in combinations(range(len(gram)), 3):
+        weights, residual = _solve(gram, members)
+        if min(weights) > 0 and residual <= explained:
+            found.append((residual, list(members)))
+    return min(found)[1] if found else None
 
 
 def _nearest_pair(gram: Vectors) -> list[int]:

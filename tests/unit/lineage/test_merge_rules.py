@@ -141,3 +141,17 @@ def test_of_collinear_versions_the_one_with_typed_weights_is_the_merge(weights: 
     if sum(weights) > 1:
         assert own.roles[own.members.index(len(weights))] == "base"
         assert all(found(child) is None for child in range(len(others)))
+
+
+@given(st.integers(0, 500), st.permutations(range(9)))
+def test_the_shorter_of_two_exact_combinations_is_found(seed: int, order: list[int]) -> None:
+    generator = np.random.default_rng(seed)
+    root = generator.standard_normal(400)
+    a, b, c, *others = (root + 0.3 * generator.standard_normal(400) for _ in range(7))
+    child = 0.219 * a + 0.566 * b + 0.215 * c
+    later = 0.7 * a + 0.723 * child - 0.423 * root
+    candidates = [a, b, c, root, later, *others]
+    fit = affine_fit(child, np.array([candidates[place] for place in order]), convex=False)
+    assert fit is not None
+    assert {order[place] for place in fit.members} == {0, 1, 2}
+    assert sorted(fit.weights) == pytest.approx([0.215, 0.219, 0.566])
