@@ -108,8 +108,12 @@ class Connection:
                         database=self.database, default_access_mode=WRITE_ACCESS if write else READ_ACCESS
                     ) as session:
                         return work(session)
-                except (DriverError, Neo4jError) as error:
-                    if attempt == ATTEMPTS - 1 or not self._worth_repeating(error, generation, write=write):
+                except Exception as error:
+                    if hides_interruption(error):
+                        raise KeyboardInterrupt from error
+                    known = isinstance(error, (DriverError, Neo4jError))
+                    last = attempt == ATTEMPTS - 1
+                    if not known or last or not self._worth_repeating(error, generation, write=write):
                         raise
                 wait = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2**attempt)
                 time.sleep(wait * (0.5 + secrets.randbelow(1000) / 1000))
@@ -178,3 +182,17 @@ def _driver(uri: str, user: str, password: str) -> Driver:
         connection_timeout=_CONNECT_SECONDS,
         connection_acquisition_timeout=2 * _CONNECT_SECONDS,
     )
+
+
+def hides_interruption(error: BaseException) -> bool:
+    """Whether an error arose while an interruption was dealt with: the driver rolls back on one, and may fail at that.
+
+    Examples
+    --------
+    >>> hides_interruption(BufferError())
+    False
+    """
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__context__
+    return seen is not None
