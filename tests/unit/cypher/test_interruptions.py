@@ -5,14 +5,25 @@ import pytest
 from cypher.connection import hides_interruption
 
 
+def roll_back() -> None:
+    """As the driver does: one step fails, and so does what follows on that."""
+    try:
+        raise ValueError("a step")
+    except ValueError:
+        raise BufferError("the next")  # noqa: B904
+
+
+def interrupted() -> None:
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        roll_back()
+
+
 def test_what_fails_while_an_interruption_is_dealt_with_hides_it() -> None:
     with pytest.raises(BufferError) as raised:
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            try:
-                raise ValueError("a step of the roll-back")
-            except ValueError:
-                raise BufferError("the next")  # noqa: B904
+        interrupted()
     assert hides_interruption(raised.value)
-    assert not hides_interruption(BufferError("by itself"))
+    with pytest.raises(BufferError) as alone:
+        roll_back()
+    assert not hides_interruption(alone.value)
