@@ -28,6 +28,9 @@ STUDENTS = (911,)
 HELD_BACK = (90, 91, 92, 93, 94, 95, 96)
 """Seeds that were scored before their errors were read, in lakes of that size too."""
 
+SHIPPED = (101, 102, 103, 104, 105)
+"""The same, with the numbers that are shipped."""
+
 LARGER, BLIND = (80,), (95,)
 """Seeds of lakes of that size whose sizes of fingerprints, rounding and laundering are studied, the latter blind."""
 
@@ -58,6 +61,7 @@ def studies() -> list[list[str]]:
     wide = [str(CACHE / f"wide-{width}-{number}-strip-r{RECIPE}") for number, (width, _) in enumerate(SIZES)]
     return [
         ["benchmarks.held_back", "--kinds", "--fit", *fitted, "--score", *held_back],
+        ["benchmarks.held_back", "--kinds", "--score", *lakes(SHIPPED, models=MODELS)],
         ["benchmarks.edge_kinds", *lakes_of_one_kind("students", STUDENTS)],
         ["benchmarks.edge_kinds", *development, *held_back],
         ["benchmarks.cue_signs", *fitted],
@@ -68,6 +72,7 @@ def studies() -> list[list[str]]:
         ["benchmarks.half_precision", "--cast", *development, *lakes(LARGER, models=MODELS)],
         ["benchmarks.laundered", *lakes(LARGER, models=MODELS)],
         ["benchmarks.laundered", *lakes(BLIND, models=MODELS)],
+        ["benchmarks.laundered", "--only", "none", "all", "--pairs", "0", *lakes(SHIPPED[:1], models=MODELS)],
         ["benchmarks.peers", *held_back],
         ["benchmarks.demo_accuracy"],
         ["benchmarks.scale", "--hub", "5000", "--budget", "1000000"],

@@ -38,23 +38,23 @@ def kind(edge: TrueEdge) -> str:
 
 def outcomes(truth: Truth, edges: Sequence[PredictedEdge]) -> list[tuple[str, str]]:
     """Kind and outcome of every child with one parent that is in the lake."""
-    canon = {name: group[0] for group in truth.duplicates for name in group}
-    present = {canon.get(model.name, model.name) for model in truth.models if model.present}
+    canon = truth.first_names
+    present = {canon[model.name] for model in truth.models if model.present}
     surest: dict[str, PredictedEdge] = {}
     pairs = set()
     for edge in sorted(edges, key=lambda item: item.confidence):
-        surest[canon.get(edge.child, edge.child)] = edge
-        pairs.add(frozenset((canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent))))
+        surest[canon[edge.child]] = edge
+        pairs.add(frozenset((canon[edge.child], canon[edge.parent])))
     of_child: dict[str, list[TrueEdge]] = defaultdict(list)
     for true in truth.edges:
-        of_child[canon.get(true.child, true.child)].append(true)
+        of_child[canon[true.child]].append(true)
     found = []
     for child, true_edges in of_child.items():
-        parent = canon.get(true_edges[0].parent, true_edges[0].parent)
+        parent = canon[true_edges[0].parent]
         if len(true_edges) > 1 or not {child, parent} <= present:
             continue
         said = surest.get(child)
-        if said is not None and canon.get(said.parent, said.parent) == parent:
+        if said is not None and canon[said.parent] == parent:
             outcome = "right" if said.relation is true_edges[0].relation else f"as {said.relation}"
         else:
             outcome = "turned round" if frozenset((child, parent)) in pairs else "not a neighbour"
@@ -90,16 +90,16 @@ NO_MERGE = "none: what was no merge"
 
 def merges(truth: Truth, edges: Sequence[PredictedEdge]) -> list[Merged]:
     """Every merge of a lake, and every version that was taken for one."""
-    canon = {name: group[0] for group in truth.duplicates for name in group}
-    present = {canon.get(model.name, model.name) for model in truth.models if model.present}
+    canon = truth.first_names
+    present = {canon[model.name] for model in truth.models if model.present}
     true: dict[str, dict[str, TrueEdge]] = defaultdict(dict)
     said: dict[str, dict[str, PredictedEdge]] = defaultdict(dict)
     for edge in truth.edges:
         if edge.relation is Relation.MERGED_FROM:
-            true[canon.get(edge.child, edge.child)][canon.get(edge.parent, edge.parent)] = edge
+            true[canon[edge.child]][canon[edge.parent]] = edge
     for guess in edges:
         if guess.relation is Relation.MERGED_FROM:
-            said[canon.get(guess.child, guess.child)][canon.get(guess.parent, guess.parent)] = guess
+            said[canon[guess.child]][canon[guess.parent]] = guess
     found = []
     for child in sorted(present & (true.keys() | said.keys())):
         parts, named = true[child], said[child]

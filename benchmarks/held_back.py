@@ -2,7 +2,7 @@
 
 The numbers of the inference are fitted on the first lakes, those of the architecture that is scored left out, and the
 others are scored with them: another architecture, and other seeds. Without `--score` the first are scored themselves;
-without `--fit` the shipped numbers are used, which saves a quarter of an hour an architecture.
+without `--fit` the shipped numbers are used, which saves half an hour of processor time an architecture.
 With `--kinds` what was done to versions, and how merges were made, have tables of their own (`benchmarks.edge_kinds`).
 """
 
@@ -57,9 +57,9 @@ def held_back(
 
 def outcomes_of(truth: Truth, edges: Iterable[PredictedEdge]) -> list[tuple[float, bool]]:
     """Every edge's confidence with whether it is true; edges between duplicates are left out."""
-    canon = {name: group[0] for group in truth.duplicates for name in group}
-    true = {(canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent)) for edge in truth.edges}
-    ends = [(canon.get(edge.child, edge.child), canon.get(edge.parent, edge.parent), edge.confidence) for edge in edges]
+    canon = truth.first_names
+    true = {(canon[edge.child], canon[edge.parent]) for edge in truth.edges}
+    ends = [(canon[edge.child], canon[edge.parent], edge.confidence) for edge in edges]
     return [(confidence, (child, parent) in true) for child, parent, confidence in ends if child != parent]
 
 

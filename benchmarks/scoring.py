@@ -109,7 +109,7 @@ def score(predicted: Iterable[PredictedEdge], truth: Truth, *, hidden: Iterable[
     ValueError
         If an edge names a model that the truth does not know or that is not in the lake.
     """
-    canon = _canon(truth)
+    canon = truth.first_names
     present = {canon[model.name] for model in truth.models if model.present}
     edges = _canonical(predicted, canon, present)
     true_edges = [(canon[edge.child], canon[edge.parent], edge) for edge in truth.edges]
@@ -185,13 +185,6 @@ def expected_calibration_error(outcomes: Sequence[tuple[float, bool]], *, bins: 
         abs(sum(confidence for confidence, _ in group) - sum(true for _, true in group)) for group in groups.values()
     )
     return sum(gaps) / len(outcomes)
-
-
-def _canon(truth: Truth) -> dict[str, str]:
-    canon = {model.name: model.name for model in truth.models}
-    for group in truth.duplicates:
-        canon |= dict.fromkeys(group, group[0])
-    return canon
 
 
 def _canonical(

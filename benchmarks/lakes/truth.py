@@ -98,6 +98,13 @@ class Truth:
     duplicates: tuple[tuple[str, ...], ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def first_names(self) -> dict[str, str]:
+        """For every model the name that stands for it: its own, or of duplicates the first."""
+        return {model.name: model.name for model in self.models} | {
+            name: group[0] for group in self.duplicates for name in group
+        }
+
     def write(self, path: Path) -> None:
         """Write as JSON, sorted and indented."""
         path.write_text(json.dumps({"version": VERSION, **asdict(self)}, indent=1, sort_keys=True) + "\n")

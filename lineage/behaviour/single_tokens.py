@@ -14,7 +14,7 @@ where the student has come near to a teacher counts, and the arithmetic mean wou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -146,7 +146,7 @@ class _Weights:
     """The matrices of a network, applied to rows of hidden states."""
 
     matrices: Matrices
-    inputs_first: bool = field(default=False)
+    inputs_first: bool = False
 
     def matrix(self, role: str) -> Values:
         if role not in self.matrices:
@@ -176,6 +176,10 @@ class _Weights:
         centred = x if bias is None else x - x.mean(axis=1, keepdims=True)
         scaled: Values = centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + least) * weight
         return scaled if bias is None else scaled + bias
+
+    def attention(self, x: Values, name: str) -> Values:
+        """What attention to one token alone writes: its value, through the output map."""
+        return self.linear(self.linear(x, f"{name}.value"), f"{name}.output")
 
     def layers(self, prefix: str = "") -> Iterator[str]:
         number = 0
@@ -249,8 +253,7 @@ def _bert(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
         x = x + part.matrix("embed.segment.weight")[0]
     x = part.norm(x, "embed.norm", least=1e-12)
     for layer in part.layers():
-        values = part.linear(x, f"{layer}.attention.value")
-        x = part.norm(x + part.linear(values, f"{layer}.attention.output"), f"{layer}.norm.attention", least=1e-12)
+        x = part.norm(x + part.attention(x, f"{layer}.attention"), f"{layer}.norm.attention", least=1e-12)
         written = part.linear(_gelu(part.linear(x, f"{layer}.mlp.up")), f"{layer}.mlp.down")
         x = part.norm(x + written, f"{layer}.norm.mlp", least=1e-12)
     x = part.norm(_gelu(part.linear(x, "head.transform")), "head.norm", least=1e-12)
@@ -265,25 +268,19 @@ def _t5(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
     known = part.rows("embed.token.weight", tokens)
     x = known
     for layer in part.layers("encoder."):
-        x = x + _t5_attention(part, x, x, layer, "attention")
+        x = x + part.attention(part.norm(x, f"{layer}.norm.attention", least=1e-6), f"{layer}.attention")
         x = x + _t5_mlp(part, x, layer)
     encoded = part.norm(x, "encoder.norm.final", least=1e-6)
     # Which token starts a decoder is not known: it is given the same token, and another.
     x, encoded = np.concatenate([known, np.roll(known, len(known) // 2, axis=0)]), np.tile(encoded, (2, 1))
     for layer in part.layers("decoder."):
-        x = x + _t5_attention(part, x, x, layer, "attention")
-        x = x + _t5_attention(part, x, encoded, layer, "cross_attention")
+        x = x + part.attention(part.norm(x, f"{layer}.norm.attention", least=1e-6), f"{layer}.attention")
+        x = x + part.attention(encoded, f"{layer}.cross_attention")
         x = x + _t5_mlp(part, x, layer)
     x = part.norm(x, "decoder.norm.final", least=1e-6)
     if "head.weight" not in part.matrices:
         x = x / np.sqrt(x.shape[1])
     return (x @ _outputs(part, tokens).T).reshape(2, len(tokens), len(tokens))
-
-
-def _t5_attention(part: _Weights, x: Values, source: Values, layer: str, kind: str) -> Values:
-    # What attends to itself reads through the norm, what comes from the encoder is normed already.
-    read = part.norm(x, f"{layer}.norm.{kind}", least=1e-6) if source is x else source
-    return part.linear(part.linear(read, f"{layer}.{kind}.value"), f"{layer}.{kind}.output")
 
 
 def _t5_mlp(part: _Weights, x: Values, layer: str) -> Values:
