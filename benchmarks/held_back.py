@@ -55,7 +55,7 @@ def held_back(
     return [scored(lake.named, lake.truth, calibration=fitted) for lake in some]
 
 
-def outcomes_of(truth: Truth, edges: Iterable[PredictedEdge]) -> list[tuple[float, bool]]:
+def confidences_of(truth: Truth, edges: Iterable[PredictedEdge]) -> list[tuple[float, bool]]:
     """Every edge's confidence with whether it is true; edges between duplicates are left out."""
     canon = truth.first_names
     true = {(canon[edge.child], canon[edge.parent]) for edge in truth.edges}
@@ -83,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--score", nargs="+", type=Path, help="lakes to score")
     parser.add_argument("--kinds", action="store_true", help="print the tables by kind as well")
     chosen = parser.parse_args(arguments)
+    if not (chosen.fit or chosen.score):
+        parser.error("give lakes to fit on, lakes to score, or both")
     development = [read_lake(path) for path in chosen.fit]
     lakes = [_HeldBack.read(path) for path in chosen.score or chosen.fit]
     table = Table("architecture", "lakes", *MEASURES, "coef. error", "strangers", "cousins", "ECE")
@@ -95,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     architectures = sorted({lake.truth.architecture for lake in lakes})
     work = each(lambda number: held_back(development, lakes, architectures[number]), [1.0] * len(architectures))
     for architecture, results in zip(architectures, work, strict=True):
-        confidences = [outcome for truth, edges, _ in results for outcome in outcomes_of(truth, edges)]
+        confidences = [outcome for truth, edges, _ in results for outcome in confidences_of(truth, edges)]
         rows = [shares(result) for _, _, result in results]
         coefficients = [result.coefficient_error for _, _, result in results if result.coefficient_error >= 0]
         strange = np.array([(result.strangers, result.cousins) for _, _, result in results]).sum(axis=0)
