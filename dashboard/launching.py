@@ -42,6 +42,8 @@ def command(port: int, *, headless: bool) -> list[str]:
         "server.port": str(port),
         "server.headless": "true" if headless else "false",
         "server.fileWatcherType": "none",
+        # At its first start on a machine it would wait for an address to be typed, before any page is served.
+        "server.showEmailPrompt": "false",
         "browser.gatherUsageStats": "false",
         "browser.serverAddress": "127.0.0.1",
         "client.toolbarMode": "minimal",

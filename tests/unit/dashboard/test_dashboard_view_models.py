@@ -378,6 +378,7 @@ def test_a_version_without_a_parent_says_why() -> None:
 
 def test_the_store_goes_by_environment_and_the_page_stays_on_this_machine() -> None:
     line = command(8600, headless=True)
+    assert "--server.showEmailPrompt=false" in line
     assert "--server.address=127.0.0.1" in line
     assert "--browser.gatherUsageStats=false" in line
     found = environment("lake", "bolt://u:secret@h", {"PYTHONPATH": "x"})
