@@ -25,13 +25,14 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.adapter_bases import base_candidates
 from lineage.calibration import LEAST_FORWARD, LEAST_NEIGHBOURS, Calibration, default_calibration, log_odds
+from lineage.common_names import common_names
 from lineage.cues import node_angles
-from lineage.family import FamilyTree, family_tree
-from lineage.family_vectors import FamilyVectors
+from lineage.family import family_tree
+from lineage.family_conclusions import family_in_frame
+from lineage.family_evidence import FamilyEvidence
+from lineage.forking import each
 from lineage.inference import infer
 from lineage.relatedness import families, kinship
-from lineage.symmetry.copies import DistinctMembers
-from lineage.symmetry.frame import frame_of
 
 ADAPTERS = ("adapter_root", "adapter_taken_back", "adapter_paths")
 CUES = ("growth", "row_growth", "decay", "clock", "grid", "angle")
@@ -40,10 +41,20 @@ SHARPNESS = (2.0, 3.0, 4.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """One family of a lake, with its true edges as positions (child, parent)."""
+    """What is read from one family of a lake, with its true edges as positions (child, parent)."""
 
-    fingerprints: tuple[Fingerprint, ...]
+    evidence: FamilyEvidence
     true: frozenset[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What was believed of an edge, and what is true: that the two are neighbours, and which came first."""
+
+    neighbours: float
+    forward: float
+    joined: bool
+    right: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +90,19 @@ def read_lake(path: Path) -> Lake:
     for group in families(kinship(members).related()):
         if len(group) < 2:
             continue
-        family = [members[position] for position in group]
-        frame = frame_of(family)
-        distinct = DistinctMembers.of(frame).members
-        place = {item.version: place for place, item in enumerate(distinct)}
+        named_alike = common_names([members[position] for position in group])
+        _, evidence = family_in_frame(named_alike.members)
+        if evidence is None:
+            continue
+        place = {item.version: place for place, item in enumerate(evidence.members)}
         true = {(place[child], place[parent]) for child, parent in edges if child in place and parent in place}
-        if len(distinct) > 1:
-            found.append(Family(fingerprints=distinct, true=frozenset(true)))
+        found.append(Family(evidence=evidence, true=frozenset(true)))
     return Lake(path=path, truth=truth, named=named, families=tuple(found), adapters=known_bases(truth, named))
+
+
+def read_lakes(paths: Sequence[Path]) -> list[Lake]:
+    """Several lakes, on all processors."""
+    return list(each(lambda number: read_lake(paths[number]), [1.0] * len(paths)))
 
 
 def known_bases(truth: Truth, named: Mapping[str, Fingerprint]) -> tuple[KnownBase, ...]:
@@ -117,24 +133,25 @@ def fit(lakes: Sequence[Lake], start: Calibration) -> Calibration:
     everything = [family for lake in lakes for family in lake.families]
     weights = _fit_cues(np.vstack([_features(family, start) for family in everything]))
     found = replace(start, **dict(zip(CUES, weights, strict=True)))
-    losses = []
-    for sharpness in SHARPNESS:
-        trial = replace(found, link_sharpness=sharpness)
-        outcomes = [
-            (edge.neighbours, (edge.child, edge.parent) in family.true or (edge.parent, edge.child) in family.true)
-            for family in everything
-            for edge in family_tree(family.fingerprints, trial).edges
-            if edge.certain is None
-        ]
-        losses.append((_log_loss(outcomes), sharpness))
-    found = replace(found, link_sharpness=min(losses)[1])
-    edges = [
-        (edge.neighbours, edge.forward, (edge.child, edge.parent) in family.true)
-        for family in everything
-        for edge in family_tree(family.fingerprints, found).edges
-        if edge.certain is None
-    ]
+    trials = [replace(found, link_sharpness=sharpness) for sharpness in SHARPNESS]
+    outcomes = [_outcomes(everything, trial) for trial in trials]
+    losses = [_log_loss([(edge.neighbours, edge.joined) for edge in found]) for found in outcomes]
+    best = losses.index(min(losses))
+    found, edges = trials[best], [(edge.neighbours, edge.forward, edge.right) for edge in outcomes[best]]
     return _with_adapters(_scaled(edges, found), [known for lake in lakes for known in lake.adapters])
+
+
+def _outcomes(families: Sequence[Family], calibration: Calibration) -> list[Outcome]:
+    """All edges of the families' trees that no rule makes."""
+    found = []
+    for family in families:
+        for edge in family_tree(family.evidence, calibration).edges:
+            if edge.certain is None:
+                ends = edge.child, edge.parent
+                right = ends in family.true
+                joined = right or ends[::-1] in family.true
+                found.append(Outcome(neighbours=edge.neighbours, forward=edge.forward, joined=joined, right=right))
+    return found
 
 
 def _with_adapters(start: Calibration, known: Sequence[KnownBase]) -> Calibration:
@@ -156,9 +173,9 @@ def _with_adapters(start: Calibration, known: Sequence[KnownBase]) -> Calibratio
 def _features(family: Family, start: Calibration) -> NDArray[np.float64]:
     """One row a true edge that no rule makes: the cues, positive where they point the right way."""
     unit = replace(start, angle=1.0)
-    tree: FamilyTree = family_tree(family.fingerprints, start)
+    tree = family_tree(family.evidence, start)
     pairs = [(edge.parent, edge.child) for edge in tree.edges if edge.certain is None]
-    angles = node_angles(pairs, FamilyVectors.of(family.fingerprints).values, unit)
+    angles = node_angles(pairs, family.evidence.vectors.values, unit)
     rows = []
     for edge in tree.edges:
         ends = (edge.parent, edge.child)
@@ -207,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("lakes", nargs="+", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True, help="where to write the fitted numbers")
     chosen = parser.parse_args(arguments)
-    lakes = [read_lake(path) for path in chosen.lakes]
+    lakes = read_lakes(chosen.lakes)
     names = sorted(lake.path.resolve().name for lake in lakes)
     content = {"version": 1, "fitted_on": names, **asdict(fit(lakes, default_calibration()))}
     chosen.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.calibrate import Lake, fit, read_lake
+from benchmarks.calibrate import Lake, fit, read_lakes
 from benchmarks.edge_kinds import Merged, kinds_table, merge_table, merges, outcomes
 from benchmarks.lakes.truth import Truth, truth_path
 from benchmarks.lineage_accuracy import lake_fingerprints, scored
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     if not (chosen.fit or chosen.score):
         parser.error("give lakes to fit on, lakes to score, or both")
-    development = [read_lake(path) for path in chosen.fit]
+    development = read_lakes(chosen.fit)
     lakes = [_HeldBack.read(path) for path in chosen.score or chosen.fit]
     table = Table("architecture", "lakes", *MEASURES, "coef. error", "strangers", "cousins", "ECE")
     everything: list[tuple[float, bool]] = []

@@ -76,8 +76,10 @@ class EdgeCues:
         How many batches the two have counted, where that tells which is older.
     features : mapping of str to float
         The figures that fitted weights multiply.
+    priors : tuple of (str, float)
+        Log-odds of what is known of how models are made, whatever the fitted weights.
     parts : tuple of (str, float)
-        Log-odds of each cue that spoke.
+        Log-odds of each cue that spoke; empty before the cues are `weighed`.
     """
 
     growth: Reading | None
@@ -88,7 +90,13 @@ class EdgeCues:
     grid: float | None
     batches: tuple[int, int] | None
     features: Mapping[str, float]
-    parts: tuple[tuple[str, float], ...]
+    priors: tuple[tuple[str, float], ...]
+    parts: tuple[tuple[str, float], ...] = ()
+
+    def weighed(self, calibration: Calibration) -> EdgeCues:
+        """The same cues with what each is worth."""
+        fitted = [(name, getattr(calibration, name) * value) for name, value in self.features.items() if value]
+        return replace(self, parts=(*fitted, *self.priors))
 
     @property
     def log_odds(self) -> float:
@@ -106,6 +114,7 @@ class EdgeCues:
             grid=None if self.grid is None else -self.grid,
             batches=None if self.batches is None else self.batches[::-1],
             features={name: -value for name, value in self.features.items()},
+            priors=tuple((name, -value) for name, value in self.priors),
             parts=tuple((name, -value) for name, value in self.parts),
         )
 
@@ -150,18 +159,16 @@ class EdgeCues:
 def edge_cues(
     first: Fingerprint,
     second: Fingerprint,
-    calibration: Calibration,
     signs: tuple[Traits, Traits] | None = None,
     decay: Decay = UNKNOWN,
     blurred: Collection[str] = (),
 ) -> EdgeCues:
-    """All cues of direction between two neighbours, positive for `first` being the parent.
+    """All cues of direction between two neighbours, positive for `first` being the parent; not weighed yet.
 
     Parameters
     ----------
     first, second : Fingerprint
         The matrices with the largest samples are looked at, `READ` at most, and the embeddings.
-    calibration : Calibration
     signs : (Traits, Traits), optional
         Of the two, if they are known.
     decay : Decay
@@ -184,7 +191,6 @@ def edge_cues(
         "clock": 0.0 if clock is None else float(np.sign(clock[0])),
         "grid": 0.0 if grid is None or abs(grid) < LEAST_GRID else float(np.sign(grid)),
     }
-    parts = [(name, getattr(calibration, name) * value) for name, value in features.items() if value]
     return EdgeCues(
         growth=grown,
         rows=rows,
@@ -194,11 +200,11 @@ def edge_cues(
         grid=grid,
         batches=(first.batches or 0, second.batches or 0) if came_first(first, second) else None,
         features=features,
-        parts=(*parts, *_priors(first, second, signs or (traits(first), traits(second)))),
+        priors=_priors(first, second, signs or (traits(first), traits(second))),
     )
 
 
-def _priors(first: Fingerprint, second: Fingerprint, signs: tuple[Traits, Traits]) -> list[tuple[str, float]]:
+def _priors(first: Fingerprint, second: Fingerprint, signs: tuple[Traits, Traits]) -> tuple[tuple[str, float], ...]:
     """What is known of how models are made, whatever the values: not fitted."""
     parts = []
     lossy = int(signs[1].lossy) - int(signs[0].lossy)
@@ -215,7 +221,7 @@ def _priors(first: Fingerprint, second: Fingerprint, signs: tuple[Traits, Traits
     tasked = int(_has_task_head(second)) - int(_has_task_head(first))
     if tasked:
         parts.append(("task_head", TASK_HEAD * tasked))
-    return parts
+    return tuple(parts)
 
 
 def _has_task_head(fingerprint: Fingerprint) -> bool:

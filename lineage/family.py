@@ -10,26 +10,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.batch_clock import COUNTED, trained_apart
 from lineage.calibration import Calibration
-from lineage.certain import CertainEdge, certain_edges
+from lineage.certain import CertainEdge
 from lineage.cues import EdgeCues
 from lineage.edited_ends import at_the_right_ends
-from lineage.family_decays import FamilyDecays
-from lineage.family_vectors import FamilyVectors
+from lineage.family_evidence import FamilyEvidence
 from lineage.hidden_parents import HiddenParent, balanced, hidden_parents
-from lineage.link_weights import WeighedLink, link_costs, weigh
-from lineage.measured_roles import clear_tensors, measured_roles
-from lineage.nearness import nearest_relatives
+from lineage.link_weights import WeighedLink, link_costs
 from lineage.neighbours import below_copies, bridges, neighbour_tree
 from lineage.pairs import pair_of
 from lineage.rooting import rooted_tree
-from lineage.rules.traits import traits
 from lineage.spanning_tree import Rooting, ancestors_of, link_posteriors, orient
-from lineage.topology import weighed_links
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,57 +86,25 @@ class FamilyTree:
     hidden: tuple[HiddenParent, ...] = ()
 
 
-def family_tree(
-    fingerprints: Sequence[Fingerprint],
-    calibration: Calibration,
-    *,
-    merging: Sequence[Fingerprint] | None = None,
-    estimated: frozenset[str] = frozenset(),
-    blurred: frozenset[str] = frozenset(),
-) -> FamilyTree:
-    """The most probable tree of a family.
+def family_tree(evidence: FamilyEvidence, calibration: Calibration) -> FamilyTree:
+    """The most probable tree of a family; it does not depend on the order of its members.
 
     Parameters
     ----------
-    fingerprints : sequence of Fingerprint
-        At least two versions that `lineage.relatedness` found related; the result does not depend on their order.
+    evidence : FamilyEvidence
     calibration : Calibration
-    merging : sequence of Fingerprint, optional
-        The same versions at the scales at which they may be merges (`lineage.symmetry.frame.CommonFrame`).
-    estimated : frozenset of version
-        Members whose scales are estimates (`lineage.symmetry.frame.CommonFrame`).
-    blurred : frozenset of role
-        Tensors whose scales are estimates in some member: directions are read from others, and distances where most
-        matrices are others.
-
-    Notes
-    -----
-    In a small family every pair is weighed; in a large one, a handful of neighbours each (`lineage.topology`).
     """
+    fingerprints, vectors = evidence.members, evidence.vectors
     size = len(fingerprints)
-    roles = measured_roles(fingerprints, blurred)
-    near = nearest_relatives(fingerprints, roles)
-    vectors = FamilyVectors.of(fingerprints)
-    clear = clear_tensors(fingerprints, blurred)
-    signs = [
-        traits(own) if own is item else replace(traits(own), sparse=traits(item).sparse)
-        for own, item in zip(clear, fingerprints, strict=True)
-    ]
-    loose = frozenset(place for place, item in enumerate(fingerprints) if item.version in estimated)
-    certain = certain_edges(fingerprints, near, vectors, signs, loose, merging or fingerprints, clear)
-    copies = {edge.child for edge in certain if edge.directed and edge.lossy}
-    decays = FamilyDecays(fingerprints, roles, blurred)
-    weighed, yardstick = weighed_links(fingerprints, roles, near, decays, aside=copies)
-    links = {(link.one, link.two): link for link in weighed}
+    links, certain = dict(evidence.links), list(evidence.certain)
     while True:
         nearest = neighbour_tree(fingerprints, links, certain, calibration.link_sharpness)
         if missing := set(bridges(nearest, vectors.values)) - links.keys():
-            more = weigh(fingerprints, sorted(missing), sorted(roles), yardstick)
-            links |= {(link.one, link.two): link for link in more}
+            links |= evidence.more_links(sorted(missing))
             continue
         made = {pair_of(edge.parent, edge.child) for edge in certain if edge.merge is not None}
         spanning = at_the_right_ends(below_copies(nearest.edges, certain, vectors), links, vectors.values, made)
-        tree = rooted_tree(fingerprints, spanning, links, certain, vectors, signs, decays, calibration, blurred)
+        tree = rooted_tree(evidence, spanning, links, certain, calibration)
         impossible = _own_ancestors(certain, orient(tree.edges, tree.rooting.root))
         if not impossible:
             break

@@ -14,6 +14,7 @@ from lineage.common_names import common_names
 from lineage.conclusions import Conclusions, ImpliedParent
 from lineage.derivations import METHOD, derivation
 from lineage.family import FamilyTree, TreeEdge, family_tree
+from lineage.family_evidence import FamilyEvidence
 from lineage.hidden_parents import PROBABILITY, HiddenParent
 from lineage.symmetry.copies import DistinctMembers
 from lineage.symmetry.frame import frame_of
@@ -34,20 +35,13 @@ def family_conclusions(
         Where large tensors of versions that look laundered may be read again.
     """
     named = common_names(family)
-    frame = frame_of(named.members, weights)
-    distinct = DistinctMembers.of(frame)
+    distinct, evidence = family_in_frame(named.members, weights)
     derivations: list[Derivation] = []
     doubts: dict[str, str] = {}
     implied: list[ImpliedParent] = []
     roots: tuple[tuple[str, float], ...] = ()
-    if len(distinct.members) > 1:
-        tree = family_tree(
-            distinct.members,
-            calibration,
-            merging=distinct.merging,
-            estimated=frame.estimated,
-            blurred=frame.blurred,
-        )
+    if evidence is not None:
+        tree = family_tree(evidence, calibration)
         roots = ((distinct.members[tree.root].version, tree.root_probability),)
         replaced = {child for hidden in tree.hidden for child in hidden.children}
         for edge in tree.edges:
@@ -65,6 +59,27 @@ def family_conclusions(
         doubts[item.child] = "the same as its neighbour but for laundering; which of the two came first is open"
     derivations = [named.told(item) for item in derivations]
     return Conclusions(derivations=tuple(derivations), roots=roots, implied=tuple(implied), doubts=doubts)
+
+
+def family_in_frame(
+    members: Sequence[Fingerprint], weights: WeightSource | None = None
+) -> tuple[DistinctMembers, FamilyEvidence | None]:
+    """A family of common names in its common frame, and what its tree is built from, where two members differ.
+
+    Parameters
+    ----------
+    members : sequence of Fingerprint
+        At least two related versions, as `lineage.common_names` names their tensors.
+    weights : WeightSource, optional
+        As for `family_conclusions`.
+    """
+    frame = frame_of(members, weights)
+    distinct = DistinctMembers.of(frame)
+    if len(distinct.members) < 2:
+        return distinct, None
+    return distinct, FamilyEvidence.of(
+        distinct.members, merging=distinct.merging, estimated=frame.estimated, blurred=frame.blurred
+    )
 
 
 def _doubt(edge: TreeEdge) -> str:

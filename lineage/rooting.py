@@ -13,17 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graph_schema.fingerprint import Fingerprint
 from lineage.calibration import Calibration
 from lineage.certain import CertainEdge
 from lineage.chains import straightened
-from lineage.cues import EdgeCues, edge_cues, node_angles
-from lineage.family_decays import FamilyDecays
-from lineage.family_vectors import FamilyVectors
+from lineage.cues import EdgeCues, node_angles
+from lineage.family_evidence import FamilyEvidence
 from lineage.far_parts import far_parts
 from lineage.link_weights import WeighedLink, link_costs
 from lineage.pairs import Pair, pair_of
-from lineage.rules.traits import Traits
 from lineage.spanning_tree import Rooting, orient, root_posterior, shape_prior
 
 FORCED = 40.0
@@ -53,15 +50,11 @@ class RootedTree:
 
 
 def rooted_tree(
-    fingerprints: Sequence[Fingerprint],
+    evidence: FamilyEvidence,
     edges: Sequence[Pair],
     links: Mapping[Pair, WeighedLink],
     certain: Sequence[CertainEdge],
-    vectors: FamilyVectors,
-    signs: Sequence[Traits],
-    decays: FamilyDecays,
     calibration: Calibration,
-    blurred: Collection[str] = (),
 ) -> RootedTree:
     """The most probable tree among a spanning tree and what it becomes as seen from its likely roots.
 
@@ -69,25 +62,20 @@ def rooted_tree(
 
     Parameters
     ----------
-    fingerprints : sequence of Fingerprint
+    evidence : FamilyEvidence
     edges : sequence of (one, two)
         The spanning tree.
     links : mapping of (one, two) to WeighedLink
+        All that were weighed.
     certain : sequence of CertainEdge
-        Their edges stand.
-    vectors : FamilyVectors
-    signs : sequence of Traits
-        Of each member.
-    decays : FamilyDecays
+        What rules say and no tree has refuted: these edges stand.
     calibration : Calibration
-    blurred : collection of str
-        Roles that cues leave out (`lineage.cues.edge_cues`).
 
     Notes
     -----
     Time O(k n) for k likely roots, beside the cues of the few edges that are not in the spanning tree.
     """
-    judge = _Judge(fingerprints, links, certain, vectors, signs, decays, calibration, blurred)
+    judge = _Judge(evidence, links, certain, calibration)
     far, parts = far_parts(edges, links, judge.forced)
     if not far:
         return _most_probable(judge, tuple(edges), links)
@@ -113,35 +101,28 @@ def _most_probable(judge: _Judge, edges: tuple[Pair, ...], links: Mapping[Pair, 
 
 
 class _Judge:
-    """How probable the rooted trees of one family are; what was read of an edge is kept."""
+    """How probable the rooted trees of one family are."""
 
     def __init__(
         self,
-        fingerprints: Sequence[Fingerprint],
+        evidence: FamilyEvidence,
         links: Mapping[Pair, WeighedLink],
         certain: Sequence[CertainEdge],
-        vectors: FamilyVectors,
-        signs: Sequence[Traits],
-        decays: FamilyDecays,
         calibration: Calibration,
-        blurred: Collection[str],
     ) -> None:
         self.forced: Collection[Pair] = {pair_of(edge.parent, edge.child) for edge in certain}
-        self._fingerprints, self._signs, self._calibration = fingerprints, signs, calibration
-        self._certain, self._vectors, self._decays = certain, vectors, decays
-        self._blurred = blurred
+        self._evidence, self._certain, self._calibration = evidence, certain, calibration
         pairs = sorted(links)
         costs = link_costs([links[pair] for pair in pairs], calibration.link_sharpness)
         self._costs = dict(zip(pairs, costs.tolist(), strict=True))
-        self._cues: dict[Pair, EdgeCues] = {}
         self._seen: dict[tuple[Pair, ...], tuple[RootedTree, dict[Pair, float]]] = {}
 
     def rooted(self, edges: tuple[Pair, ...]) -> tuple[RootedTree, dict[Pair, float]]:
         """A tree with its root, and the score of each direction of each edge."""
         if edges not in self._seen:
             trained = [pair for pair in edges if pair not in self.forced]
-            self._decays.read(trained)
-            cues = {pair: self._read(pair) for pair in trained}
+            self._evidence.decays.read(trained)
+            cues = {pair: self._evidence.cues(pair).weighed(self._calibration) for pair in trained}
             scores = self._scores(edges, cues)
             rooting = root_posterior(edges, scores, prior=self._prior(edges))
             self._seen[edges] = RootedTree(edges=edges, rooting=rooting, cues=cues), scores
@@ -157,20 +138,6 @@ class _Judge:
     def _prior(self, edges: Sequence[Pair]) -> dict[int, float]:
         return {node: self._calibration.shape * value for node, value in shape_prior(edges).items()}
 
-    def _read(self, pair: Pair) -> EdgeCues:
-        if pair not in self._cues:
-            one, two = pair
-            signs = self._signs[one], self._signs[two]
-            self._cues[pair] = edge_cues(
-                self._fingerprints[one],
-                self._fingerprints[two],
-                self._calibration,
-                signs,
-                self._decays.between(pair),
-                self._blurred,
-            )
-        return self._cues[pair]
-
     def _scores(self, edges: Sequence[Pair], cues: Mapping[Pair, EdgeCues]) -> dict[Pair, float]:
         scores: dict[Pair, float] = {}
         for edge in self._certain:
@@ -180,6 +147,6 @@ class _Judge:
             scores[one, two], scores[two, one] = found.log_odds, 0.0
         # Copies lie in the direction of a rounding error, which says nothing about angles between trainings.
         trained = [pair for pair in edges if pair in cues]
-        for (node, neighbour), score in node_angles(trained, self._vectors.values, self._calibration).items():
+        for (node, neighbour), score in node_angles(trained, self._evidence.vectors.values, self._calibration).items():
             scores[neighbour, node] += score
         return scores

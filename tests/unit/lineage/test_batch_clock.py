@@ -56,7 +56,9 @@ def test_the_clock_turns_what_decay_had_turned(taken: Take) -> None:
     root = network(0)
     decayed = {name: 0.97 * values for name, values in trained(root, 1).items()}
     for first, second, sign in ((250, 431, 1), (431, 250, -1)):
-        cues = edge_cues(_counting(taken, root, first), _counting(taken, decayed, second), default_calibration())
+        cues = edge_cues(_counting(taken, root, first), _counting(taken, decayed, second)).weighed(
+            default_calibration()
+        )
         assert np.sign(dict(cues.parts)["batches"]) == sign
         assert dict(cues.reversed().parts)["batches"] == -dict(cues.parts)["batches"]
         words = [item.statement for item in cues.observations() if item.kind == "batches"]
