@@ -7,7 +7,6 @@ better of its two stages; the inference is given nothing but fingerprints.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,4 +58,4 @@ def _counts(who: str, score: Score) -> list[tuple[str, int, int]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

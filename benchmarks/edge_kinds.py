@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.lakes.truth import TrueEdge, Truth
 from benchmarks.lineage_accuracy import infer_lake
-from benchmarks.scoring import PredictedEdge, Share
+from benchmarks.scoring import Merged, PredictedEdge, Share, merges
 from graph_schema.labels import Relation
 
 
@@ -59,62 +58,6 @@ def outcomes(truth: Truth, edges: Sequence[PredictedEdge]) -> list[tuple[str, st
         else:
             outcome = "turned round" if frozenset((child, parent)) in pairs else "not a neighbour"
         found.append((kind(true_edges[0]), outcome))
-    return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merged:
-    """What was found of one merge.
-
-    Attributes
-    ----------
-    method : str
-    asked, found : int
-        Constituents that are in the lake, and how many of them were named.
-    named, true : int
-        Parents that were named by merge edges, and how many of them are true; the base of task vectors is.
-    errors : tuple of float
-        Of the coefficients that both state.
-    """
-
-    method: str
-    asked: int
-    found: int
-    named: int
-    true: int
-    errors: tuple[float, ...]
-
-
-NO_MERGE = "none: what was no merge"
-
-
-def merges(truth: Truth, edges: Sequence[PredictedEdge]) -> list[Merged]:
-    """Every merge of a lake, and every version that was taken for one."""
-    canon = truth.first_names
-    present = {canon[model.name] for model in truth.models if model.present}
-    true: dict[str, dict[str, TrueEdge]] = defaultdict(dict)
-    said: dict[str, dict[str, PredictedEdge]] = defaultdict(dict)
-    for edge in truth.edges:
-        if edge.relation is Relation.MERGED_FROM:
-            true[canon[edge.child]][canon[edge.parent]] = edge
-    for guess in edges:
-        if guess.relation is Relation.MERGED_FROM:
-            said[canon[guess.child]][canon[guess.parent]] = guess
-    found = []
-    for child in sorted(present & (true.keys() | said.keys())):
-        parts, named = true[child], said[child]
-        asked = {name for name, edge in parts.items() if edge.details.get("role") != "base" and name in present}
-        both = [(parts[name].weight, named[name].weight) for name in sorted(parts.keys() & named.keys())]
-        found.append(
-            Merged(
-                method=str(next(iter(parts.values())).details["method"]) if parts else NO_MERGE,
-                asked=len(asked),
-                found=len(asked & named.keys()),
-                named=len(named),
-                true=len(parts.keys() & named.keys()),
-                errors=tuple(abs(one - two) for one, two in both if one is not None and two is not None),
-            )
-        )
     return found
 
 

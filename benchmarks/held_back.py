@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.calibrate import Lake, fit, read_lakes
-from benchmarks.edge_kinds import Merged, kinds_table, merge_table, merges, outcomes
+from benchmarks.edge_kinds import kinds_table, merge_table, outcomes
 from benchmarks.lakes.truth import Truth, truth_path
 from benchmarks.lineage_accuracy import lake_fingerprints, scored
-from benchmarks.scoring import PredictedEdge, Score, Share, expected_calibration_error
+from benchmarks.scoring import Merged, PredictedEdge, Score, Share, expected_calibration_error, merges
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.calibration import default_calibration

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -69,6 +69,7 @@ class StateSource:
     """A state dict as a source of tensors."""
 
     format = "memory"
+    model_type = ""
     location = "memory"
 
     def __init__(self, state: State) -> None:
@@ -99,7 +100,7 @@ class StateSource:
         pass
 
 
-def laundered(state: State, architecture: str, config: Mapping[str, object], seed: int, *, scales: bool) -> State:
+def laundered(state: State, architecture: str, config: dict[str, Any], seed: int, *, scales: bool) -> State:
     """A state dict with all its units permuted and, if wanted, rescaled."""
     couplings = [_renamed(item, state) for item in ARCHITECTURES[architecture].couplings(config)]
     moved = permuted(state, couplings, seed)

@@ -146,7 +146,8 @@ def score(predicted: Iterable[PredictedEdge], truth: Truth, *, hidden: Iterable[
                 typed += best.relation is relation
             else:
                 wrong.append((child, parent, None if best is None else best.parent))
-    precision, recall, error = _merges(edges, true_edges, present)
+    merged = merges(truth, edges)
+    errors = [error for item in merged for error in item.errors]
     strangers, cousins = _between_families(edges, truth, canon)
     return Score(
         parents=Share(right=right.total(), total=total.total()),
@@ -154,9 +155,9 @@ def score(predicted: Iterable[PredictedEdge], truth: Truth, *, hidden: Iterable[
         undirected=Share(right=undirected, total=total.total()),
         edge_types=Share(right=typed, total=right.total()),
         roots=Share(right=roots_free, total=roots),
-        merge_precision=precision,
-        merge_recall=recall,
-        coefficient_error=error,
+        merge_precision=Share(right=sum(item.true for item in merged), total=sum(item.named for item in merged)),
+        merge_recall=Share(right=sum(item.found for item in merged), total=sum(item.asked for item in merged)),
+        coefficient_error=sum(errors) / len(errors) if errors else float("nan"),
         strangers=strangers,
         cousins=cousins,
         ghosts=dict(ghosts),
@@ -166,6 +167,62 @@ def score(predicted: Iterable[PredictedEdge], truth: Truth, *, hidden: Iterable[
         ),
         wrong=tuple(wrong),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What was found of one merge.
+
+    Attributes
+    ----------
+    method : str
+    asked, found : int
+        Constituents that are in the lake, and how many of them were named.
+    named, true : int
+        Parents that were named by merge edges, and how many of them are true; the base of task vectors is.
+    errors : tuple of float
+        Of the coefficients that both state.
+    """
+
+    method: str
+    asked: int
+    found: int
+    named: int
+    true: int
+    errors: tuple[float, ...]
+
+
+NO_MERGE = "none: what was no merge"
+
+
+def merges(truth: Truth, edges: Sequence[PredictedEdge]) -> list[Merged]:
+    """Every merge of a lake, and every version that was taken for one."""
+    canon = truth.first_names
+    present = {canon[model.name] for model in truth.models if model.present}
+    true: dict[str, dict[str, TrueEdge]] = defaultdict(dict)
+    said: dict[str, dict[str, PredictedEdge]] = defaultdict(dict)
+    for edge in truth.edges:
+        if edge.relation is Relation.MERGED_FROM:
+            true[canon[edge.child]][canon[edge.parent]] = edge
+    for guess in edges:
+        if guess.relation is Relation.MERGED_FROM:
+            said[canon[guess.child]][canon[guess.parent]] = guess
+    found = []
+    for child in sorted(present & (true.keys() | said.keys())):
+        parts, named = true[child], said[child]
+        asked = {name for name, edge in parts.items() if edge.details.get("role") != "base" and name in present}
+        both = [(parts[name].weight, named[name].weight) for name in sorted(parts.keys() & named.keys())]
+        found.append(
+            Merged(
+                method=str(next(iter(parts.values())).details.get("method", "not told")) if parts else NO_MERGE,
+                asked=len(asked),
+                found=len(asked & named.keys()),
+                named=len(named),
+                true=len(parts.keys() & named.keys()),
+                errors=tuple(abs(one - two) for one, two in both if one is not None and two is not None),
+            )
+        )
+    return found
 
 
 def expected_calibration_error(outcomes: Sequence[tuple[float, bool]], *, bins: int = BINS) -> float:
@@ -246,24 +303,6 @@ def _ghost_outcome(best: PredictedEdge | None, ancestors: set[str]) -> str:
     if best is None:
         return "abstained"
     return "ancestor" if best.parent in ancestors else "other"
-
-
-def _merges(
-    edges: Iterable[PredictedEdge], true_edges: Iterable[tuple[str, str, TrueEdge]], present: set[str]
-) -> tuple[Share, Share, float]:
-    true = {(child, parent): edge for child, parent, edge in true_edges if edge.relation is Relation.MERGED_FROM}
-    asked = {pair for pair, edge in true.items() if edge.details.get("role") != "base" and present.issuperset(pair)}
-    found = {(edge.child, edge.parent): edge for edge in edges if edge.relation is Relation.MERGED_FROM}
-    errors = [
-        abs(edge.weight - weight)
-        for pair, edge in found.items()
-        if pair in true and (weight := true[pair].weight) is not None and edge.weight is not None
-    ]
-    return (
-        Share(right=len(found.keys() & true.keys()), total=len(found)),
-        Share(right=len(found.keys() & asked), total=len(asked)),
-        sum(errors) / len(errors) if errors else float("nan"),
-    )
 
 
 def _between_families(edges: Iterable[PredictedEdge], truth: Truth, canon: Mapping[str, str]) -> tuple[int, int]:

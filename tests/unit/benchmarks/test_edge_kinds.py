@@ -1,8 +1,8 @@
 """Where accuracy is lost: what was found of each merge, and how each way of making a version came out."""
 
-from benchmarks.edge_kinds import NO_MERGE, Merged, merges, outcomes
+from benchmarks.edge_kinds import outcomes
 from benchmarks.lakes.truth import Family, TrueEdge, TrueModel, Truth
-from benchmarks.scoring import PredictedEdge, Share, score
+from benchmarks.scoring import NO_MERGE, Merged, PredictedEdge, merges
 from graph_schema.labels import Relation
 
 TUNED, MERGED = Relation.FINE_TUNED_FROM, Relation.MERGED_FROM
@@ -58,16 +58,6 @@ def test_what_was_found_of_each_merge() -> None:
         Merged(method="linear", asked=1, found=0, named=0, true=0, errors=()),
     ]
     assert [round(error, 9) for error in errors] == [0.0, 0.1]
-
-
-def test_it_adds_up_to_the_score() -> None:
-    found, result = merges(TRUTH, EDGES), score(EDGES, TRUTH)
-    assert Share(right=sum(item.true for item in found), total=sum(item.named for item in found)) == (
-        result.merge_precision
-    )
-    assert Share(right=sum(item.found for item in found), total=sum(item.asked for item in found)) == (
-        result.merge_recall
-    )
 
 
 def test_single_parents_by_what_was_done() -> None:
