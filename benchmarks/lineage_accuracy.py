@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.lakes.truth import Truth, truth_path, with_duplicates
-from benchmarks.scoring import PredictedEdge, Score, Share, score
+from benchmarks.scoring import PredictedEdge, Score, Share, merges, score
 from graph_schema.fingerprint import FINGERPRINT_VERSION, Fingerprint
+from graph_schema.labels import Relation
 from ingest.discovery import discover
 from ingest.fingerprint.file import read_fingerprint, write_fingerprint
 from ingest.fingerprint.plan import BlockPlan
@@ -150,15 +151,25 @@ def _share(share: Share) -> str:
 
 
 def _list_wrong(console: Console, truth: Truth, edges: Sequence[PredictedEdge], result: Score) -> None:
+    """The wrong edges of single parents, then the merges of which a constituent was missed or a false one named."""
     details = {(edge.child, edge.parent): edge for edge in truth.edges}
     for child, parent, found in result.wrong:
         edge = details.get((child, parent))
-        said = [item for item in edges if item.child == child]
-        words = "; ".join(f"{item.relation} {item.parent} {item.confidence:.2f}" for item in said) or "nothing"
         note = "" if edge is None else f"{edge.relation} {dict(edge.details)}"
-        console.print(
-            f"  {child} <- {parent}, found {found} [{words}] {note}", style="red", markup=False, highlight=False
-        )
+        words = f"  {child} <- {parent}, found {found} [{_said(child, edges)}] {note}"
+        console.print(words, style="red", markup=False, highlight=False)
+    of_merges = [edge for edge in truth.edges if edge.relation is Relation.MERGED_FROM]
+    for item in merges(truth, edges):
+        if item.found < item.asked or item.true < item.named:
+            parts = [edge for edge in of_merges if edge.child == item.child]
+            made = ", ".join(f"{edge.parent} {edge.details.get('role', '')} {edge.weight}" for edge in parts)
+            words = f"  {item.child} <- {item.method} of {made}, found [{_said(item.child, edges)}]"
+            console.print(words, style="red", markup=False, highlight=False)
+
+
+def _said(child: str, edges: Sequence[PredictedEdge]) -> str:
+    said = [item for item in edges if item.child == child]
+    return "; ".join(f"{item.relation} {item.parent} {item.confidence:.2f}" for item in said) or "nothing"
 
 
 if __name__ == "__main__":

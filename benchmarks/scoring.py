@@ -175,6 +175,7 @@ class Merged:
 
     Attributes
     ----------
+    child : str
     method : str
     asked, found : int
         Constituents that are in the lake, and how many of them were named.
@@ -184,6 +185,7 @@ class Merged:
         Of the coefficients that both state.
     """
 
+    child: str
     method: str
     asked: int
     found: int
@@ -214,6 +216,7 @@ def merges(truth: Truth, edges: Sequence[PredictedEdge]) -> list[Merged]:
         both = [(parts[name].weight, named[name].weight) for name in sorted(parts.keys() & named.keys())]
         found.append(
             Merged(
+                child=child,
                 method=str(next(iter(parts.values())).details.get("method", "not told")) if parts else NO_MERGE,
                 asked=len(asked),
                 found=len(asked & named.keys()),

@@ -53,9 +53,9 @@ def test_what_was_found_of_each_merge() -> None:
     found = merges(TRUTH, EDGES)
     errors = found[1].errors
     assert found == [
-        Merged(method=NO_MERGE, asked=0, found=0, named=2, true=0, errors=()),
-        Merged(method="task arithmetic", asked=2, found=1, named=2, true=2, errors=errors),
-        Merged(method="linear", asked=1, found=0, named=0, true=0, errors=()),
+        Merged(child="b", method=NO_MERGE, asked=0, found=0, named=2, true=0, errors=()),
+        Merged(child="blend", method="task arithmetic", asked=2, found=1, named=2, true=2, errors=errors),
+        Merged(child="mix", method="linear", asked=1, found=0, named=0, true=0, errors=()),
     ]
     assert [round(error, 9) for error in errors] == [0.0, 0.1]
 
