@@ -14,7 +14,10 @@ siblings that learned alike and pass for a chain most have two tenths and more."
 
 MOST_FARTHER = 2.0
 """How much farther than the parent the grandparent may be: where a step is much shorter than the one before, its noise
-is too small to say where it belongs."""
+is too small to say where it belongs ..."""
+
+CLEARLY_SHORTER = 0.25
+"""... unless the way over the parent is longer than the direct one by this share of that."""
 
 
 def chain_gap(links: Mapping[Pair, WeighedLink], one: int, middle: int, two: int) -> float | None:
@@ -89,7 +92,9 @@ def straightened(
             if gap is None or gap <= NO_CHAIN or any(pair in fixed for pair in pairs):
                 break
             direct, over = links[pair_of(child, above)], links[pairs[0]]
-            if direct.tail > MOST_FARTHER * over.tail or direct.shared < over.shared:
+            longer = over.tail + links[pairs[1]].tail - direct.tail
+            clear = direct.tail <= MOST_FARTHER * over.tail or longer > CLEARLY_SHORTER * direct.tail
+            if not clear or direct.shared < over.shared:
                 break
             parents[child] = parent = above
     moved = {pair_of(child, old): pair_of(child, parents[child]) for child, old in before.items()}

@@ -67,6 +67,12 @@ def test_what_cannot_have_come_by_way_of_its_parent_hangs_from_its_grandparent()
     assert straightened([(0, 1), (1, 2)], 0, links, [(0, 1)]) == [(0, 1), (1, 2)]
 
 
+def test_a_short_last_step_is_moved_only_where_the_way_is_clearly_no_chain() -> None:
+    for across, parent in ((1.1, 1), (0.6, 0)):
+        links = between({(0, 1): 1.0, (1, 2): 0.2, (0, 2): across})
+        assert orient(straightened([(0, 1), (1, 2)], 0, links, ()), 0)[2] == parent
+
+
 @given(st.integers(3, 9), st.integers(0, 10_000))
 def test_straightening_gives_a_tree_and_nothing_is_left_to_straighten(size: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
