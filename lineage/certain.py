@@ -13,7 +13,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.alignment import tensor_pairs
 from lineage.family_vectors import FamilyVectors
-from lineage.merges import find_merges
+from lineage.merges import complexity, find_merges
 from lineage.rules.comparison import Comparison, Transformation
 from lineage.rules.equality import rearranged, rearrangement_key
 from lineage.rules.merge import Merge
@@ -102,10 +102,8 @@ def certain_edges(
         alone = _alone(clear)
         told = find_merges(clear, FamilyVectors.of(clear), near, copies)
         merges |= {child: merge for child, merge in told.items() if alone.issuperset(merge.members)}
-    # Of collinear versions each explains the others: a mean comes before what needs a negative weight, what has one
-    # formula for all values before what has several, and what leaves least before the rest; later ones that would close
-    # a cycle fall away.
-    for child, merge in sorted(merges.items(), key=lambda item: (*_needs(item[1]), item[1].residual, item[0])):
+    # What takes least comes first, then what leaves least; later ones that would close a cycle fall away.
+    for child, merge in sorted(merges.items(), key=lambda item: (*complexity(item[1]), item[1].residual, item[0])):
         heaviest = next(
             member for member, role in zip(merge.members, merge.roles, strict=True) if role == "constituent"
         )
@@ -190,12 +188,6 @@ def _rearranged(fingerprints: Sequence[Fingerprint], taken: set[int]) -> list[Ce
             if answer is not None:
                 found.append(CertainEdge(parent=first, child=other, directed=False, transformation=answer))
     return found
-
-
-def _needs(merge: Merge) -> tuple[bool, bool]:
-    """Whether a merge needs a negative weight, and whether no weights at all describe it."""
-    weights = [weight for weight in merge.weights if weight is not None]
-    return any(weight < 0 for weight in weights), not weights
 
 
 def _without_cycles(size: int, edges: Sequence[CertainEdge]) -> list[CertainEdge]:

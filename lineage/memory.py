@@ -18,7 +18,7 @@ from lineage.calibration import Calibration
 from lineage.conclusions import Conclusions
 from lineage.relatedness import families, related_pairs
 
-METHOD = "16"
+METHOD = "17"
 """Raised whenever the same family leads to other conclusions."""
 
 

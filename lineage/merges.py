@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from lineage.rules.merging import RESIDUAL as AFFINE
 from lineage.rules.passthrough import content_index, stitching
 from lineage.rules.spherical import RESIDUAL as SPHERICAL
 from lineage.rules.spherical import spherical_fit
+from lineage.spanning_tree import ancestors_of
 
 CANDIDATES = 24
 """Nearest relatives of which a version may be made. A light constituent or the base of task vectors may be far away:
@@ -64,32 +66,80 @@ def find_merges(
     -----
     In this order: passthrough (tensors equal to the bit), linear and task arithmetic (an affine combination of the
     whole), slerp (tensor by tensor), TIES and DARE (value by value). Each accepts only what no training leaves behind.
+    What one formula makes from a version for all values is no part of that version.
     """
-    index = content_index(fingerprints, copies)
-    norms = [float(sum(tensor.l2**2 for tensor in item.tensors if len(tensor.shape) >= 2)) for item in fingerprints]
-    found: dict[int, Merge] = {}
-    for child in range(len(fingerprints)):
-        if child in copies:
-            continue
-        candidates = [other for other in near[child] if other not in copies and vectors.covers(child, other)][
-            :CANDIDATES
-        ]
-        merge = _passthrough(child, fingerprints, index, near[child])
-        if merge is None and len(candidates) >= 2:
-            shared = vectors.shared([child, *candidates])
-            if shared.values.shape[1] >= LEAST_VALUES and not _repeats(shared):
-                merge = _affine(shared, candidates, norms, child)
-                if merge is None or merge.residual > EXACT:
-                    # An arc is nearly a chord, and what a chord leaves some third version may take up.
-                    arc = _spherical(shared, candidates)
-                    merge = arc if merge is None or (arc is not None and arc.residual < merge.residual) else merge
-                merge = merge or _elementwise(shared, candidates)
-                if merge is None and loose & {child, *candidates}:
-                    merge = _affine(shared, candidates, norms, child, LOOSE) or _spherical(shared, candidates, LOOSE)
-                    merge = merge if merge is not None and loose & {child, *merge.members} else None
-        if merge is not None:
-            found[child] = merge
-    return found
+    search = _Search(
+        fingerprints=fingerprints,
+        vectors=vectors,
+        near=near,
+        copies=copies,
+        loose=loose,
+        index=content_index(fingerprints, copies),
+        norms=[float(sum(tensor.l2**2 for tensor in item.tensors if len(tensor.shape) >= 2)) for item in fingerprints],
+    )
+    every = [place for place in range(len(fingerprints)) if place not in copies]
+    found = {child: merge for child in every if (merge := search.merge(child)) is not None}
+    return found | _of_other_parts(search, found)
+
+
+def complexity(merge: Merge) -> tuple[bool, bool]:
+    """How much it takes to make a version: whether a negative weight, and whether a formula for each value.
+
+    Of collinear versions each explains the others. A mean comes before what needs a negative weight, and what has one
+    formula for all values before what has several.
+    """
+    weights = [weight for weight in merge.weights if weight is not None]
+    return any(weight < 0 for weight in weights), not weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """A family in which merges are sought."""
+
+    fingerprints: Sequence[Fingerprint]
+    vectors: FamilyVectors
+    near: Sequence[Sequence[int]]
+    copies: frozenset[int]
+    loose: frozenset[int]
+    index: Mapping[str, frozenset[int]]
+    norms: Sequence[float]
+
+    def merge(self, child: int, *, without: Collection[int] = ()) -> Merge | None:
+        """The merge that a member is, of others than some."""
+        merge = None if without else _passthrough(child, self.fingerprints, self.index, self.near[child])
+        aside = self.copies.union(without)
+        candidates = [other for other in self.near[child] if other not in aside and self.vectors.covers(child, other)]
+        candidates = candidates[:CANDIDATES]
+        if merge is not None or len(candidates) < 2:
+            return merge
+        shared = self.vectors.shared([child, *candidates])
+        if shared.values.shape[1] < LEAST_VALUES or _repeats(shared):
+            return None
+        merge = _affine(shared, candidates, self.norms, child)
+        if merge is None or merge.residual > EXACT:
+            # An arc is nearly a chord, and what a chord leaves some third version may take up.
+            arc = _spherical(shared, candidates)
+            merge = arc if merge is None or (arc is not None and arc.residual < merge.residual) else merge
+        merge = merge or _elementwise(shared, candidates)
+        if merge is None and self.loose & {child, *candidates}:
+            merge = _affine(shared, candidates, self.norms, child, LOOSE) or _spherical(shared, candidates, LOOSE)
+            merge = merge if merge is not None and self.loose & {child, *merge.members} else None
+        return merge
+
+
+def _of_other_parts(search: _Search, found: Mapping[int, Merge]) -> dict[int, Merge]:
+    """Merges of which a part was made from the merge itself, by less; made of other parts where that works.
+
+    What was mixed from a merge and others gives, with those others, all that one of its true parts gives.
+    """
+    again = {}
+    for child, merge in found.items():
+        needs = complexity(merge)
+        parts = {other: item.members for other, item in found.items() if complexity(item) < needs}
+        below = {other for other in search.near[child] if child in ancestors_of(other, parts)} if parts else set()
+        if below & set(merge.members) and (other := search.merge(child, without=below)) is not None:
+            again[child] = other
+    return again
 
 
 def _repeats(shared: SharedVectors) -> bool:

@@ -23,6 +23,15 @@ LEAST_CLASS = 0.03
 LEAST_EXCLUSIVE = 0.01
 """Share of the values that each constituent gives and the other does not."""
 
+LEAST_RATIOS = 32
+BIN = 0.01
+CONSTANTS = 2
+"""How many ratios are tried for each task vector. In tensors in which the two are multiples of each other (one of them
+was mixed from the other) what both give has one ratio as well, and it may be the commonest."""
+
+MOST_OF_ONE = 0.95
+"""Share of the values that one combination of both may give: what it gives throughout was mixed, not chosen."""
+
 MOST_SINGLE = 0.9
 LEAST_MIXED = 0.2
 MOST_BLURRED = 0.5
@@ -135,32 +144,34 @@ def _best_pair(
     if not moved.any() or np.mean(close[moved] > 0.5 * np.abs(difference[moved])) > MOST_BLURRED:
         return None
     change = _Change(base=base, values=difference, close=close, moved=moved, tensor=tensor)
-    parts = [part for member in range(len(others)) if member != base and (part := _part(change, others, member))]
-    fits = [fit for one, two in combinations(parts, 2) if (fit := _fit(change, one, two))]
+    parts = [part for member in range(len(others)) if member != base for part in _parts(change, others, member)]
+    pairs = [(one, two) for one, two in combinations(parts, 2) if one.member != two.member]
+    fits = [fit for one, two in pairs if (fit := _fit(change, one, two))]
     return max(fits, key=lambda fit: fit.explained, default=None)
 
 
-def _part(change: _Change, others: Vectors, member: int) -> _Part | None:
+def _parts(change: _Change, others: Vectors, member: int) -> list[_Part]:
     vector = others[member] - others[change.base]
-    scale = _constant(change.values, vector, change.moved)
-    if scale is None:
-        return None
-    alone = (np.abs(change.values - scale * vector) < change.close) & change.moved
-    if float(alone.mean()) < LEAST_EXCLUSIVE:
-        return None
-    return _Part(member=member, scale=scale, values=scale * vector, alone=alone)
+    found = []
+    for scale in _constants(change.values, vector, change.moved, most=CONSTANTS):
+        alone = (np.abs(change.values - scale * vector) < change.close) & change.moved
+        if float(alone.mean()) >= LEAST_EXCLUSIVE:
+            found.append(_Part(member=member, scale=scale, values=scale * vector, alone=alone))
+    return found
 
 
 def _fit(change: _Change, one: _Part, two: _Part) -> ElementwiseFit | None:
     values, close, moved = change.values, change.close, change.moved
     open_values = moved & ~one.alone & ~two.alone
     total = np.abs(values - one.values - two.values) < close
-    mixture = _constant(values - two.values, one.values - two.values, open_values & ~total)
     mean = np.zeros_like(total)
-    if mixture is not None and 0 < mixture < 1:
-        mean = np.abs(values - mixture * one.values - (1 - mixture) * two.values) < close
+    for mixture in _constants(values - two.values, one.values - two.values, open_values & ~total, most=1):
+        if 0 < mixture < 1:
+            mean = np.abs(values - mixture * one.values - (1 - mixture) * two.values) < close
     summed, averaged = int((open_values & total).sum()), int((open_values & ~total & mean).sum())
     given = ~moved | one.alone | two.alone | total | mean
+    if max(float(total.mean()), float(mean.mean())) > MOST_OF_ONE:
+        return None
     # Where either constituent gives the value, their values stand in one ratio: that shows no choice between them.
     shares = [float((item & ~other).mean()) for item, other in ((one.alone, two.alone), (two.alone, one.alone))]
     mixed = _mixed((one.alone, two.alone), moved, change.tensor)
@@ -186,21 +197,23 @@ def _mixed(alone: Sequence[NDArray[np.bool_]], moved: NDArray[np.bool_], tensor:
     return float((~single[0] & ~single[1])[present].mean()) > LEAST_MIXED
 
 
-def _constant(change: Vectors, part: Vectors, where: NDArray[np.bool_]) -> float | None:
-    """The commonest ratio of change to part, where at least a few per cent of the values share it."""
+def _constants(change: Vectors, part: Vectors, where: NDArray[np.bool_], *, most: int) -> list[float]:
+    """The commonest ratios of change to part, each shared by at least a few per cent of the values."""
     usable = where & (np.abs(part) > 1e-9)
-    if usable.sum() < 32:
-        return None
+    if usable.sum() < LEAST_RATIOS:
+        return []
     ratios = change[usable] / part[usable]
     ratios = ratios[(np.abs(ratios) > 1e-2) & (np.abs(ratios) < 1e2)]
-    if ratios.size < 32:
-        return None
-    binned, counts = np.unique(np.round(ratios, 2), return_counts=True)
-    top = int(np.argmax(counts))
-    if counts[top] < LEAST_CLASS * where.size:
-        return None
-    near = ratios[np.abs(ratios - binned[top]) < 0.01]
-    return float(np.median(near))
+    found: list[float] = []
+    while len(found) < most and ratios.size >= LEAST_RATIOS:
+        binned, counts = np.unique(np.round(ratios, 2), return_counts=True)
+        top = int(np.argmax(counts))
+        if counts[top] < LEAST_CLASS * where.size:
+            break
+        near = np.abs(ratios - binned[top]) < BIN
+        found.append(float(np.median(ratios[near])))
+        ratios = ratios[~near]
+    return found
 
 
 def describe(fit: ElementwiseFit) -> str:

@@ -16,6 +16,10 @@ MOST_ROUNDING = 1.5
 LEAST_SIGNAL = 16.0
 """Multiple of the expected rounding that must lie between the two members in a tensor, or it says nothing."""
 
+MOST_STRETCH = 1.2
+"""How much longer than two equal vectors an arc may have made what lies between them, by the angle between the tensors
+of which they are samples: 67 degrees, half way."""
+
 LEAST_SHARE = 0.02
 LEAST_OWN = 4
 """Tensors from which on two versions may be mixed that are one's or the other's own."""
@@ -101,8 +105,8 @@ class _Combinations:
         The coefficients.
     rest : array
         Energy that is left.
-    child_apart : array
-        Squared distance of the child from the first member.
+    still : array
+        Squared distance of the child from the first member, or from a multiple of it that an arc can have made.
     moved : bool array
         Where the members differ by more than rounding.
     """
@@ -114,7 +118,7 @@ class _Combinations:
     left: Vectors
     right: Vectors
     rest: Vectors
-    child_apart: Vectors
+    still: Vectors
     moved: NDArray[np.bool_]
 
     @classmethod
@@ -127,6 +131,10 @@ class _Combinations:
         determinant = np.where(np.abs(determinant) > 1e-14 * aa * bb, determinant, np.inf)
         left, right = (ac * bb - bc * ab) / determinant, (bc * aa - ac * ab) / determinant
         rest = cc - 2 * (left * ac + right * bc) + left**2 * aa + right**2 * bb + 2 * left * right * ab
+        # Rows that training never touched are equal in both, and a sample may hold no others: what an arc did to them
+        # is a factor, that of the whole tensor.
+        stretch = np.divide(ac, aa, out=np.zeros_like(ac), where=aa > 0)
+        stretched = (stretch > 1) & (stretch <= MOST_STRETCH)
         return cls(
             aa=aa,
             bb=bb,
@@ -135,17 +143,17 @@ class _Combinations:
             left=left,
             right=right,
             rest=rest,
-            child_apart=(aa + cc - 2 * ac).clip(min=0),
+            still=np.where(stretched, cc - stretch * ac, aa + cc - 2 * ac).clip(min=0),
             moved=moved,
         )
 
     def exact(self, rounding: Vectors, most_residual: float) -> NDArray[np.bool_]:
-        """Pairs that leave no more than allowed, and with which the child agrees where the two agree."""
+        """Pairs that leave no more than allowed, and with which the child agrees where the two do, but for a factor."""
         lost = np.where(self.moved, rounding[:, None], 0.0).sum(axis=0)
         unmoved = np.where(self.moved, 0.0, rounding[:, None]).sum(axis=0)
         allowed = most_residual**2 * np.where(self.moved, self.apart, 0.0).sum(axis=0)
         left_over = np.where(self.moved, self.rest, 0.0).sum(axis=0).clip(min=0)
-        still = np.where(self.moved, 0.0, self.child_apart).sum(axis=0)
+        still = np.where(self.moved, 0.0, self.still).sum(axis=0)
         near = (left_over <= allowed + MOST_ROUNDING * lost) & (still <= allowed + LEAST_SIGNAL * unmoved)
         found: NDArray[np.bool_] = self.moved.any(axis=0) & near
         return found
