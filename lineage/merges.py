@@ -16,8 +16,8 @@ from lineage.rules.merge import Merge
 from lineage.rules.merging import EXACT, AffineFit, affine_fit
 from lineage.rules.merging import RESIDUAL as AFFINE
 from lineage.rules.passthrough import content_index, stitching
+from lineage.rules.spherical import ONE_SHARE, spherical_fit
 from lineage.rules.spherical import RESIDUAL as SPHERICAL
-from lineage.rules.spherical import spherical_fit
 from lineage.spanning_tree import ancestors_of
 
 CANDIDATES = 24
@@ -262,7 +262,7 @@ def _spherical(shared: SharedVectors, candidates: Sequence[int], residual: float
         members=tuple(candidates[place] for _, place in pairs),
         weights=tuple(weight for weight, _ in pairs),
         roles=("constituent",) * 2,
-        method="slerp" if fit.spread < 0.01 else "layer-wise linear",
+        method="slerp" if fit.spread < ONE_SHARE else "layer-wise linear",
         residual=fit.residual,
         statement=f"every tensor lies between the same two versions, {fit.share:.3f} of the way along the arc (spread "
         f"{fit.spread:.2g}), with a residual of {fit.residual:.2g} of their distance",

@@ -16,6 +16,13 @@ MOST_ROUNDING = 1.5
 LEAST_SIGNAL = 16.0
 """Multiple of the expected rounding that must lie between the two members in a tensor, or it says nothing."""
 
+AS_NEAR = 2.0
+EXACT = 1e-6
+"""Residuals that differ by this factor, and this much, do so by rounding."""
+
+ONE_SHARE = 0.01
+"""Spread of the shares up to which they are the same."""
+
 MOST_STRETCH = 1.2
 """How much longer than two equal vectors an arc may have made what lies between them, by the angle between the tensors
 of which they are samples: 67 degrees, half way."""
@@ -70,7 +77,8 @@ def spherical_fit(
     Returns
     -------
     SphericalFit or None
-        The pair with the least residual, where that is below `most_residual` and both take part.
+        The pair with the least residual, where that is below `most_residual` and both take part; of pairs that leave
+        hardly more, one whose share is the same in all tensors.
 
     Notes
     -----
@@ -85,12 +93,13 @@ def spherical_fit(
     rounded = np.zeros(len(segments)) if rounding is None else rounding
     one, two = np.array(list(combinations(range(len(candidates)), 2))).T
     found = _Combinations.of(grams, one, two, rounded)
-    best: SphericalFit | None = None
-    for place in np.flatnonzero(found.exact(rounded, most_residual)).tolist():
-        fit = _fit(found, place, (int(one[place]), int(two[place])), rounded)
-        if fit is not None and (best is None or fit.residual < best.residual):
-            best = fit
-    return best
+    places = np.flatnonzero(found.exact(rounded, most_residual)).tolist()
+    tried = (_fit(found, place, (int(one[place]), int(two[place])), rounded) for place in places)
+    fits = [fit for fit in tried if fit is not None]
+    least = min((fit.residual for fit in fits), default=0.0)
+    as_near = [fit for fit in fits if fit.residual <= AS_NEAR * least + EXACT]
+    # What lies between a version and one stitched from it lies, by other shares, between their parts as well.
+    return min(as_near, key=lambda fit: (fit.spread >= ONE_SHARE, fit.residual), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

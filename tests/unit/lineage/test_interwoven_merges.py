@@ -110,3 +110,16 @@ def test_an_arc_stretches_the_sample_in_which_two_are_equal(seed: int, share: fl
     # No arc shrinks what is equal, and none moves it to the side.
     for other in (0.99 * whole[1], whole[1] + 0.01 * generator.standard_normal(SIZE)):
         assert spherical_fit(np.concatenate([between, other]), np.stack([one, two]), segments) is None
+
+
+@given(st.integers(0, 200), st.floats(0.1, 0.9))
+def test_between_a_version_and_what_was_stitched_from_it_there_is_one_share(seed: int, share: float) -> None:
+    generator = np.random.default_rng(seed)
+    first, second = generator.standard_normal((2, SIZE)).astype(np.float32)
+    stitched = np.concatenate([first[PARTS[0]], second[PARTS[1]]])
+    child = ((1 - share) * first + share * stitched).astype(np.float32)
+    candidates = np.stack([first, second, stitched]).astype(np.float64)
+    fit = spherical_fit(child.astype(np.float64), candidates, PARTS)
+    assert fit is not None
+    assert fit.spread < 0.01
+    assert fit.members == (0, 2)
