@@ -2,7 +2,7 @@
 
 The numbers of the inference are fitted on the first lakes, those of the architecture that is scored left out, and the
 others are scored with them: another architecture, and other seeds. Without `--score` the first are scored themselves;
-without `--fit` the shipped numbers are used, which saves half an hour of processor time an architecture.
+without `--fit` the shipped numbers are used.
 With `--kinds` what was done to versions, and how merges were made, have tables of their own (`benchmarks.edge_kinds`).
 """
 
