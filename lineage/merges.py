@@ -37,6 +37,10 @@ TYPED = 0.02
 """Weights are taken for typed where they have so few decimals, to within this share of the last; by chance, one in
 twenty-five has, and two or three of a combination are free."""
 
+MOST_NEEDED = 3.0
+"""How many times the weights of the shortest of some collinear combinations those of a recipe may sum to. What is left
+of a base, 0.08 say, divides all others when it is solved for, and may leave short decimals: 4.8, 8.7 and -12.5."""
+
 LOOSE = 0.05
 """Residual of a combination of versions whose scales are estimates: what these leave is of second order in how far the
 versions lie apart, a few per cent of the distance. Between versions that only trained, a half and more is left."""
@@ -83,13 +87,13 @@ def find_merges(
 
 
 def complexity(merge: Merge) -> tuple[bool, bool]:
-    """How much it takes to make a version: whether a negative weight, and whether a formula for each value.
+    """How much it takes to make a version: whether a formula for each value, and whether a negative weight.
 
-    Of collinear versions each explains the others. A mean comes before what needs a negative weight, and what has one
-    formula for all values before what has several.
+    Of collinear versions each explains the others. What has one formula for all values comes before what has several,
+    and a mean before what needs a negative weight.
     """
     weights = [weight for weight in merge.weights if weight is not None]
-    return any(weight < 0 for weight in weights), not weights
+    return not weights, any(weight < 0 for weight in weights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,16 +209,19 @@ def _affine(
     base = members[negative[0]]
     # Every member is a combination of the others and the child: the merge is the one whose weights are the shortest
     # decimals, or else the one that needs the least of them. Where these tie (task vectors added whole), the base is
-    # the shortest of all and the merge the longest.
-    typed, others_typed = _decimals(fit.weights), min(_decimals(weights) for weights in _turned(fit.weights))
+    # the shortest of all and the merge the longest. What needs many times the weights is none, however short they are.
+    own = _needed(fit.weights)
+    others = [weights for weights in _turned(fit.weights) if _needed(weights) <= MOST_NEEDED * own]
+    least = min(map(_needed, others), default=np.inf)
+    if own > MOST_NEEDED * least:
+        return None
+    typed, others_typed = _decimals(fit.weights), min(map(_decimals, others), default=DECIMALS + 1)
     if typed != others_typed:
         return _task_arithmetic(fit, members, base, statement) if typed < others_typed else None
-    own = sum(abs(weight) for weight in fit.weights)
-    others = min((1 + own - abs(weight)) / abs(weight) for weight in fit.weights)
     longest = norms[base] <= min(norms[item] for item in members) and norms[child] >= max(
         norms[item] for item in members
     )
-    if own > 0.95 * others and not (longest and own < 1.05 * others):
+    if own > 0.95 * least and not (longest and own < 1.05 * least):
         return None
     return _task_arithmetic(fit, members, base, statement)
 
@@ -236,6 +243,10 @@ def _turned(weights: Sequence[float]) -> list[tuple[float, ...]]:
         (1 / weight, *(-other / weight for place, other in enumerate(weights) if place != own))
         for own, weight in enumerate(weights)
     ]
+
+
+def _needed(weights: Sequence[float]) -> float:
+    return sum(abs(weight) for weight in weights)
 
 
 def _decimals(weights: Sequence[float]) -> int:
