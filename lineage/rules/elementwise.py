@@ -20,6 +20,10 @@ Vectors = NDArray[np.float64]
 EXPLAINED = 0.97
 LEAST_UNCHANGED = 0.03
 LEAST_CLASS = 0.03
+LEAST_OF_REST = 0.25
+"""Share of all values that has one ratio to a task vector; and of what neither gives by itself, that is one mean."""
+
+AS_GOOD = 0.002
 LEAST_EXCLUSIVE = 0.01
 """Share of the values that each constituent gives and the other does not."""
 
@@ -34,6 +38,9 @@ MOST_OF_ONE = 0.95
 
 MOST_SINGLE = 0.9
 LEAST_MIXED = 0.2
+LEAST_APART = 0.1
+"""Share of a tensor's values by which two task vectors must differ for a choice between them to be seen."""
+
 MOST_BLURRED = 0.5
 """Where more of the changes than this are hardly larger than rounding, any formula fits."""
 
@@ -57,6 +64,8 @@ class ElementwiseFit:
         Constants that the two task vectors' values are multiplied by where they stand alone.
     explained : float
         Share of the values that the formula gives.
+    idle : int
+        Tensors in which the two differ and one of them gives no value.
     """
 
     base: int
@@ -64,6 +73,7 @@ class ElementwiseFit:
     method: str
     scales: tuple[float, float]
     explained: float
+    idle: int
 
 
 def elementwise_fit(
@@ -84,7 +94,8 @@ def elementwise_fit(
     -------
     ElementwiseFit or None
         The one that explains most values, where that is at least `EXPLAINED`, each constituent alone gives some and
-        some are the base's to the bit.
+        some are the base's to the bit. Of several that explain hardly less, the one with the fewest idle tensors: what
+        was stitched from two versions is no choice between them.
 
     Notes
     -----
@@ -99,7 +110,7 @@ def elementwise_fit(
     values, others = child[chosen], candidates[:, chosen]
     slack = 0.51 * (np.zeros(len(chosen)) if steps is None else steps[chosen])
     equal = others == values
-    best: ElementwiseFit | None = None
+    fits: list[ElementwiseFit] = []
     for base in range(len(candidates)):
         sizes = np.bincount(tensor, minlength=len(segments))
         frozen = np.bincount(tensor, weights=equal[base], minlength=len(segments)) > FROZEN * np.maximum(sizes, 1)
@@ -107,10 +118,13 @@ def elementwise_fit(
         same = float(equal[base, alive].mean()) if alive.any() else 0.0
         if alive.sum() < LEAST_VALUES or not LEAST_UNCHANGED < same < 1 - LEAST_UNCHANGED:
             continue
-        fit = _best_pair(values[alive], others[:, alive], base, tensor[alive], slack[alive])
-        if fit is not None and (best is None or fit.explained > best.explained):
-            best = fit
-    return best
+        fits += _pairs(values[alive], others[:, alive], base, tensor[alive], slack[alive])
+    most = max((fit.explained for fit in fits), default=0.0)
+    return min(
+        (fit for fit in fits if fit.explained >= most - AS_GOOD),
+        key=lambda fit: (fit.idle, -fit.explained),
+        default=None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,26 +148,25 @@ class _Part:
     alone: NDArray[np.bool_]
 
 
-def _best_pair(
+def _pairs(
     values: Vectors, others: Vectors, base: int, tensor: NDArray[np.int64], slack: Vectors
-) -> ElementwiseFit | None:
-    """The pair of task vectors that gives most values; only those that give some by themselves are paired."""
+) -> list[ElementwiseFit]:
+    """The pairs of task vectors that give the values; only those that give some by themselves are paired."""
     difference = values - others[base]
     close = 2e-6 * np.abs(others[base]) + 2e-3 * np.abs(difference) + 1e-12 + slack
     moved = np.abs(difference) > 1e-6 * np.abs(others[base])
     if not moved.any() or np.mean(close[moved] > 0.5 * np.abs(difference[moved])) > MOST_BLURRED:
-        return None
+        return []
     change = _Change(base=base, values=difference, close=close, moved=moved, tensor=tensor)
     parts = [part for member in range(len(others)) if member != base for part in _parts(change, others, member)]
     pairs = [(one, two) for one, two in combinations(parts, 2) if one.member != two.member]
-    fits = [fit for one, two in pairs if (fit := _fit(change, one, two))]
-    return max(fits, key=lambda fit: fit.explained, default=None)
+    return [fit for one, two in pairs if (fit := _fit(change, one, two))]
 
 
 def _parts(change: _Change, others: Vectors, member: int) -> list[_Part]:
     vector = others[member] - others[change.base]
     found = []
-    for scale in _constants(change.values, vector, change.moved, most=CONSTANTS):
+    for scale in _constants(change.values, vector, change.moved, most=CONSTANTS, least=LEAST_CLASS * len(vector)):
         alone = (np.abs(change.values - scale * vector) < change.close) & change.moved
         if float(alone.mean()) >= LEAST_EXCLUSIVE:
             found.append(_Part(member=member, scale=scale, values=scale * vector, alone=alone))
@@ -165,7 +178,9 @@ def _fit(change: _Change, one: _Part, two: _Part) -> ElementwiseFit | None:
     open_values = moved & ~one.alone & ~two.alone
     total = np.abs(values - one.values - two.values) < close
     mean = np.zeros_like(total)
-    for mixture in _constants(values - two.values, one.values - two.values, open_values & ~total, most=1):
+    left = open_values & ~total
+    least = LEAST_OF_REST * np.count_nonzero(left)
+    for mixture in _constants(values - two.values, one.values - two.values, left, most=1, least=least):
         if 0 < mixture < 1:
             mean = np.abs(values - mixture * one.values - (1 - mixture) * two.values) < close
     summed, averaged = int((open_values & total).sum()), int((open_values & ~total & mean).sum())
@@ -174,8 +189,7 @@ def _fit(change: _Change, one: _Part, two: _Part) -> ElementwiseFit | None:
         return None
     # Where either constituent gives the value, their values stand in one ratio: that shows no choice between them.
     shares = [float((item & ~other).mean()) for item, other in ((one.alone, two.alone), (two.alone, one.alone))]
-    mixed = _mixed((one.alone, two.alone), moved, change.tensor)
-    if min(shares) < LEAST_EXCLUSIVE or float(given.mean()) < EXPLAINED or not mixed:
+    if min(shares) < LEAST_EXCLUSIVE or float(given.mean()) < EXPLAINED or not _mixed(change, one, two):
         return None
     return ElementwiseFit(
         base=change.base,
@@ -183,22 +197,40 @@ def _fit(change: _Change, one: _Part, two: _Part) -> ElementwiseFit | None:
         method="dare" if summed > averaged else "ties",
         scales=(one.scale, two.scale),
         explained=float(given.mean()),
+        idle=_idle(change, one, two, open_values & (total | mean)),
     )
 
 
-def _mixed(alone: Sequence[NDArray[np.bool_]], moved: NDArray[np.bool_], tensor: NDArray[np.int64]) -> bool:
+def _apart(change: _Change, one: _Part, two: _Part) -> NDArray[np.bool_]:
+    """The tensors in which the two would not give the same: elsewhere no choice between them can be seen."""
+    differ = np.bincount(change.tensor, weights=np.abs(one.values - two.values) > change.close)
+    found: NDArray[np.bool_] = differ > LEAST_APART * np.bincount(change.tensor)
+    return found
+
+
+def _idle(change: _Change, one: _Part, two: _Part, both: NDArray[np.bool_]) -> int:
+    used = [
+        np.bincount(change.tensor, weights=both | item.alone & ~other.alone) > 0
+        for item, other in ((one, two), (two, one))
+    ]
+    return int((_apart(change, one, two) & ~(used[0] & used[1])).sum())
+
+
+def _mixed(change: _Change, one: _Part, two: _Part) -> bool:
     """Whether both constituents are needed within a fair share of the tensors.
 
     A relative so near that it gives every value of a tensor by itself (frozen there, say) makes anything look chosen.
     """
-    sizes = np.bincount(tensor)
-    single = [np.bincount(tensor, weights=~moved | item) > MOST_SINGLE * sizes for item in alone]
-    present = sizes > 0
-    return float((~single[0] & ~single[1])[present].mean()) > LEAST_MIXED
+    sizes = np.bincount(change.tensor)
+    single = [
+        np.bincount(change.tensor, weights=~change.moved | item.alone) > MOST_SINGLE * sizes for item in (one, two)
+    ]
+    apart = _apart(change, one, two)
+    return bool(apart.any()) and float((~single[0] & ~single[1])[apart].mean()) > LEAST_MIXED
 
 
-def _constants(change: Vectors, part: Vectors, where: NDArray[np.bool_], *, most: int) -> list[float]:
-    """The commonest ratios of change to part, each shared by at least a few per cent of the values."""
+def _constants(change: Vectors, part: Vectors, where: NDArray[np.bool_], *, most: int, least: float) -> list[float]:
+    """The commonest ratios of change to part, each shared by at least so many values."""
     usable = where & (np.abs(part) > 1e-9)
     if usable.sum() < LEAST_RATIOS:
         return []
@@ -208,7 +240,7 @@ def _constants(change: Vectors, part: Vectors, where: NDArray[np.bool_], *, most
     while len(found) < most and ratios.size >= LEAST_RATIOS:
         binned, counts = np.unique(np.round(ratios, 2), return_counts=True)
         top = int(np.argmax(counts))
-        if counts[top] < LEAST_CLASS * where.size:
+        if counts[top] < least:
             break
         near = np.abs(ratios - binned[top]) < BIN
         found.append(float(np.median(ratios[near])))
