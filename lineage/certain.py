@@ -68,6 +68,7 @@ def certain_edges(
     loose: frozenset[int] = frozenset(),
     merging: Sequence[Fingerprint] | None = None,
     clear: Sequence[Fingerprint] | None = None,
+    as_given: Collection[int] = (),
 ) -> list[CertainEdge]:
     """Lossy copies and merges among the members of a family.
 
@@ -85,13 +86,15 @@ def certain_edges(
         The members at the scales at which they may be merges, where these are others.
     clear : sequence of Fingerprint, optional
         The members without what is of uncertain scale (`lineage.measured_roles.clear_tensors`): by that a copy is told.
+    as_given : collection of int
+        Members whose values are as they were given, all of certain scale among themselves.
 
     Returns
     -------
     list of CertainEdge
         At most one per child, and no cycles. Of several sources that would explain a copy, the nearest counts.
     """
-    found = _copies(fingerprints, clear or fingerprints, near, signs)
+    found = _copies(fingerprints, clear or fingerprints, near, signs, as_given)
     copies = frozenset(edge.child for edge in found)
     if merging is not None and _differ(merging, fingerprints):
         merges = find_merges(merging, FamilyVectors.of(merging), near, copies, loose)
@@ -128,6 +131,7 @@ def _copies(
     fingerprints: Sequence[Fingerprint],
     near: Sequence[Sequence[int]],
     signs: Sequence[Traits],
+    as_given: Collection[int],
 ) -> list[CertainEdge]:
     found = []
     for child, fingerprint in enumerate(fingerprints):
@@ -143,10 +147,15 @@ def _copies(
         for parent in sorted(strangeness, key=strangeness.__getitem__):
             if not signs[child].any and fingerprints[parent].parameters >= size:
                 continue
-            answer = directed_transformation(fingerprints[parent], fingerprint, signs[child])
-            if answer is not None and not _moved_alike(whole[parent], whole[child], fingerprint):
+            both = whole if child in as_given and parent in as_given else fingerprints
+            answer = directed_transformation(both[parent], both[child], signs[child])
+            if (
+                answer is not None
+                and both is fingerprints
+                and not _moved_alike(whole[parent], whole[child], fingerprint)
+            ):
                 answer = None
-            if answer is None and signs[child].sparse and fingerprint is not whole[child]:
+            if answer is None and signs[child].sparse and both[child] is not whole[child]:
                 # Zeros stay zeros at any scale, and no estimate lets the other values survive to the bit.
                 answer = pruned(Comparison(parent=whole[parent], child=whole[child]))
             if answer is not None:

@@ -77,9 +77,14 @@ def family_in_frame(
     distinct = DistinctMembers.of(frame)
     if len(distinct.members) < 2:
         return distinct, None
-    return distinct, FamilyEvidence.of(
-        distinct.members, merging=distinct.merging, estimated=frame.estimated, blurred=frame.blurred
+    evidence = FamilyEvidence.of(
+        distinct.members,
+        merging=distinct.merging,
+        estimated=frame.estimated,
+        blurred=frame.blurred,
+        mapped=frozenset(item.version for item, given in zip(frame.members, members, strict=True) if item is not given),
     )
+    return distinct, evidence
 
 
 def _doubt(edge: TreeEdge) -> str:

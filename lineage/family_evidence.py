@@ -63,6 +63,7 @@ class FamilyEvidence:
         merging: Sequence[Fingerprint] | None = None,
         estimated: frozenset[str] = frozenset(),
         blurred: frozenset[str] = frozenset(),
+        mapped: frozenset[str] = frozenset(),
     ) -> Self:
         """Read a family.
 
@@ -77,6 +78,8 @@ class FamilyEvidence:
         blurred : frozenset of role
             Tensors whose scales are estimates in some member: directions are read from others, and distances where
             most matrices are others.
+        mapped : frozenset of version
+            Members whose values are not those they were given with: the others are looked at as they are.
 
         Notes
         -----
@@ -87,11 +90,12 @@ class FamilyEvidence:
         vectors = FamilyVectors.of(fingerprints)
         clear = clear_tensors(fingerprints, blurred)
         signs = [
-            traits(own) if own is item else replace(traits(own), sparse=traits(item).sparse)
+            traits(item) if item.version not in mapped else replace(traits(own), sparse=traits(item).sparse)
             for own, item in zip(clear, fingerprints, strict=True)
         ]
         loose = frozenset(place for place, item in enumerate(fingerprints) if item.version in estimated)
-        certain = certain_edges(fingerprints, near, vectors, signs, loose, merging or fingerprints, clear)
+        whole = frozenset(place for place, item in enumerate(fingerprints) if item.version not in mapped)
+        certain = certain_edges(fingerprints, near, vectors, signs, loose, merging or fingerprints, clear, whole)
         copies = {edge.child for edge in certain if edge.directed and edge.lossy}
         decays = FamilyDecays(fingerprints, roles, blurred)
         weighed, yardstick = weighed_links(fingerprints, roles, near, decays, aside=copies)

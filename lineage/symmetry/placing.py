@@ -30,6 +30,9 @@ CLOSE = 0.4
 """Residual up to which no other anchor is tried: what is left to one of another run from the same initialisation is
 more, and too much for scales to be believed."""
 
+AS_NEAR = 0.01
+"""Difference of two residuals, relative to one, up to which two frames are as near."""
+
 PATIENCE = 8
 """Frames that are tried at a time where the nearest is not close."""
 
@@ -153,7 +156,7 @@ class Placing:
             if found is None or found[1].residual <= CLOSE:
                 break
             other = self.tried(place)
-            if other is not None and other[1].residual < found[1].residual:
+            if other is not None and _sooner(other[1], found[1]):
                 chosen, found = place, other
         group = self.waiting.pop(chosen)
         early = found is None or (found[2] is not None and found[1].residual > CLOSE)
@@ -348,3 +351,13 @@ class Placing:
             tied = self._tied.get(member)
             found[member] = members[member].finished(ledger, None if tied is None else found[tied])
         return tuple(found[place] for place in range(len(members)))
+
+
+def _sooner(one: Alignment, other: Alignment) -> bool:
+    """Whether a frame is placed before another: the nearer one, and of two as near one that needs no mapping.
+
+    The other may be its rescaled copy, whose scales are exact beside its source alone.
+    """
+    if bool(one.maps) != bool(other.maps) and abs(one.residual - other.residual) <= AS_NEAR * other.residual:
+        return not one.maps
+    return one.residual < other.residual
