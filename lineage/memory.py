@@ -18,7 +18,7 @@ from lineage.calibration import Calibration
 from lineage.conclusions import Conclusions
 from lineage.relatedness import families, related_pairs
 
-METHOD = "17"
+METHOD = "18"
 """Raised whenever the same family leads to other conclusions."""
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.certain import CertainEdge
-from lineage.chains import chain_gap, straightened
+from lineage.chains import chain_gap, same_path, straightened
 from lineage.inference import infer
 from lineage.link_weights import WeighedLink
 from lineage.merge_descendants import merge_descendants
@@ -71,6 +71,28 @@ def test_a_short_last_step_is_moved_only_where_the_way_is_clearly_no_chain() -> 
     for across, parent in ((1.1, 1), (0.6, 0)):
         links = between({(0, 1): 1.0, (1, 2): 0.2, (0, 2): across})
         assert orient(straightened([(0, 1), (1, 2)], 0, links, ()), 0)[2] == parent
+
+
+@given(seed=st.integers(0, 1000), farther=st.floats(1.5, 3.0), noise=st.floats(1.0, 2.0))
+def test_what_goes_on_where_another_went_is_its_sibling(seed: int, farther: float, noise: float) -> None:
+    generator = np.random.default_rng(seed)
+    learned, other = (generator.standard_normal((2, 8, 48, 4)) @ generator.standard_normal((2, 8, 4, 64))) * 2
+    one, two = generator.standard_normal((2, *MATRICES))
+
+    def found(last: np.ndarray) -> dict[Pair, WeighedLink]:
+        members = [np.zeros(MATRICES), learned + one, last]
+        tails = measured(members)
+        whole = {(a, b): float(np.sum((members[b] - members[a]) ** 2)) for a, b in tails}
+        return {
+            pair: WeighedLink(one=pair[0], two=pair[1], tail=tails[pair].tail, frobenius=whole[pair]) for pair in tails
+        }
+
+    sibling = found(farther * learned + one + noise * two)
+    assert same_path(sibling, 0, 1, 2)
+    assert straightened([(0, 1), (1, 2)], 0, sibling, ()) == [(0, 1), (0, 2)]
+    # The second of two trainings on different data went another way, and decay shows in the noise as well.
+    assert not same_path(found(learned + one + other + noise * two), 0, 1, 2)
+    assert not same_path(found(farther * (learned + one)), 0, 1, 2)
 
 
 @given(st.integers(3, 9), st.integers(0, 10_000))
