@@ -50,3 +50,26 @@ def test_cues_are_read_once_and_weighed_anew(family: tuple[Fingerprint, ...]) ->
     assert all(twice[name] == pytest.approx((1 + (name == "growth")) * value) for name, value in once.items())
     assert cues.reversed().weighed(OTHER).log_odds == pytest.approx(-cues.weighed(OTHER).log_odds)
     assert cues.weighed(OTHER).weighed(doubled) == cues.weighed(doubled)
+
+
+def test_copies_of_what_was_not_mapped_are_told_by_matrices_whose_scales_are_estimates_elsewhere(taken: Take) -> None:
+    root = network(0)
+    source = trained(root, 1)
+    copy = dict(source)
+    for name, values in source.items():
+        if values.ndim > 1:
+            step = np.abs(values).max() / 127
+            copy[name] = (np.round(values / step) * step).astype(np.float32)
+    # One that is too fine a grid to show: of the two matrices of certain scale it is half.
+    fine = "model.layers.0.self_attn.v_proj.weight"
+    copy[fine] = (source[fine] * (1 + 1e-4 * np.random.default_rng(0).standard_normal(source[fine].shape))).astype("f4")
+    members = [taken(item) for item in (root, source, copy)]
+    matrices = {tensor.role for tensor in members[0].tensors if len(tensor.shape) > 1}
+    clear = {f"layers.0.attention.{part}.weight" for part in ("value", "query")}
+    assert clear < matrices
+    blurred = frozenset(matrices - clear)
+    whole = FamilyEvidence.of(members, blurred=blurred)
+    assert [(edge.parent, edge.child, edge.lossy) for edge in whole.certain] == [(1, 2, True)]
+    assert whole.signs[2].coarse
+    mapped = FamilyEvidence.of(members, blurred=blurred, mapped=frozenset(item.version for item in members))
+    assert not mapped.certain

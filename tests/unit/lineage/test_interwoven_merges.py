@@ -80,6 +80,18 @@ def test_two_that_are_multiples_of_each_other_in_many_tensors_are_told_apart_by_
     assert fit.scales == pytest.approx((1.0, 1.0), abs=1e-6)
 
 
+@given(st.integers(0, 200))
+def test_a_choice_between_a_version_and_one_stitched_from_it_is_none_of_its_other_part(seed: int) -> None:
+    base, one, two = vectors(seed, 2)
+    stitched = np.concatenate([one[PARTS[0]], two[PARTS[1]]])
+    choice = np.random.default_rng(seed).integers(0, 4, SIZE)
+    child = np.choose(choice, [base, one, stitched, (one + stitched) / 2])
+    for order in ([one, two, stitched, base], [one, stitched, two, base]):
+        fit = elementwise_fit(child, np.stack(order), PARTS)
+        assert fit is not None
+        assert {id(order[place]) for place in fit.members} == {id(one), id(stitched)}
+
+
 @given(st.integers(0, 200), st.floats(0.2, 0.8))
 def test_a_mean_is_no_choice_from_what_was_chosen_from_it(seed: int, weight: float) -> None:
     base, one, two = vectors(seed, 2)

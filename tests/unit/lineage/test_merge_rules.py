@@ -118,7 +118,7 @@ def test_constituents_whose_values_stand_in_one_ratio_show_no_choice(seed: int) 
     assert elementwise_fit(child, np.stack([tuned, third, base]), segments(4)) is None
 
 
-@pytest.mark.parametrize("weights", [(0.69, 0.732, 0.59), (0.3, 0.5), (0.9, 0.8, 0.7)])
+@pytest.mark.parametrize("weights", [(0.69, 0.732, 0.59), (0.3, 0.5), (0.9, 0.8, 0.7), (0.384, 0.696)])
 def test_of_collinear_versions_the_one_with_typed_weights_is_the_merge(weights: tuple[float, ...]) -> None:
     *tuned, base = relatives(7, len(weights))
     merge = base + sum(weight * (item - base) for weight, item in zip(weights, tuned, strict=True))
