@@ -228,3 +228,18 @@ def test_what_was_turned_waits_for_what_it_may_be_a_copy_of(taken: Take) -> None
     assert placed.reference in {versions[name].version for name in ("short", "far")}
     assert placed.how[0] == "rotated"
     assert placed.residual < 1e-4
+
+
+def test_of_two_as_far_the_one_that_needs_no_mapping_is_placed_first(taken: Take) -> None:
+    far = network("llama", 1, step=0.7, tune=1)
+    lake = {"root": network("llama", 1), "copy": laundered(far, 3), "far": far}
+    versions = {name: taken(names(item)) for name, item in lake.items()}
+    family = Placing(list(versions.values()), [[0], [1], [2]], 0, np.full((3, 3), 0.1), None)
+    usual = len(network_of(versions["root"]).symmetries.couplings)
+    family.place_next(usual=usual)
+    assert family.waiting == [[1]]
+    family.place_next(usual=usual)
+    placed = family.laundered[versions["copy"].version]
+    assert placed.reference == versions["far"].version
+    assert placed.residual < 1e-4
+    assert versions["far"].version not in family.laundered
