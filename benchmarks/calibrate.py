@@ -135,10 +135,10 @@ def fit(lakes: Sequence[Lake], start: Calibration) -> Calibration:
     found = replace(start, **dict(zip(CUES, weights, strict=True)))
     trials = [replace(found, link_sharpness=sharpness) for sharpness in SHARPNESS]
     outcomes = [_outcomes(everything, trial) for trial in trials]
-    losses = [_log_loss([(edge.neighbours, edge.joined) for edge in found]) for found in outcomes]
+    losses = [_log_loss([(edge.neighbours, edge.joined) for edge in edges]) for edges in outcomes]
     best = losses.index(min(losses))
-    found, edges = trials[best], [(edge.neighbours, edge.forward, edge.right) for edge in outcomes[best]]
-    return _with_adapters(_scaled(edges, found), [known for lake in lakes for known in lake.adapters])
+    edges = [(edge.neighbours, edge.forward, edge.right) for edge in outcomes[best]]
+    return _with_adapters(_scaled(edges, trials[best]), [known for lake in lakes for known in lake.adapters])
 
 
 def _outcomes(families: Sequence[Family], calibration: Calibration) -> list[Outcome]:

@@ -24,6 +24,8 @@ LEAST_OF_REST = 0.25
 """Share of all values that has one ratio to a task vector; and of what neither gives by itself, that is one mean."""
 
 AS_GOOD = 0.002
+"""Share of the values by which two explanations may differ and be as good."""
+
 LEAST_EXCLUSIVE = 0.01
 """Share of the values that each constituent gives and the other does not."""
 
