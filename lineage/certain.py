@@ -13,7 +13,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.alignment import tensor_pairs
 from lineage.family_vectors import FamilyVectors
-from lineage.merges import complexity, find_merges
+from lineage.merges import find_merges
 from lineage.rules.comparison import Comparison, Transformation
 from lineage.rules.equality import rearranged, rearrangement_key
 from lineage.rules.merge import Merge
@@ -106,7 +106,7 @@ def certain_edges(
         told = find_merges(clear, FamilyVectors.of(clear), near, copies)
         merges |= {child: merge for child, merge in told.items() if alone.issuperset(merge.members)}
     # What takes least comes first, then what leaves least; later ones that would close a cycle fall away.
-    for child, merge in sorted(merges.items(), key=lambda item: (*complexity(item[1]), item[1].residual, item[0])):
+    for child, merge in sorted(merges.items(), key=lambda item: (*item[1].complexity, item[1].residual, item[0])):
         heaviest = next(
             member for member, role in zip(merge.members, merge.roles, strict=True) if role == "constituent"
         )

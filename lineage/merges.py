@@ -86,16 +86,6 @@ def find_merges(
     return found | _of_other_parts(search, found)
 
 
-def complexity(merge: Merge) -> tuple[bool, bool]:
-    """How much it takes to make a version: whether a formula for each value, and whether a negative weight.
-
-    Of collinear versions each explains the others. What has one formula for all values comes before what has several,
-    and a mean before what needs a negative weight.
-    """
-    weights = [weight for weight in merge.weights if weight is not None]
-    return not weights, any(weight < 0 for weight in weights)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Search:
     """A family in which merges are sought."""
@@ -138,8 +128,8 @@ def _of_other_parts(search: _Search, found: Mapping[int, Merge]) -> dict[int, Me
     """
     again = {}
     for child, merge in found.items():
-        needs = complexity(merge)
-        parts = {other: item.members for other, item in found.items() if complexity(item) < needs}
+        needs = merge.complexity
+        parts = {other: item.members for other, item in found.items() if item.complexity < needs}
         below = {other for other in search.near[child] if child in ancestors_of(other, parts)} if parts else set()
         if below & set(merge.members) and (other := search.merge(child, without=below)) is not None:
             again[child] = other

@@ -31,3 +31,13 @@ class Merge:
     method: str
     residual: float
     statement: str
+
+    @property
+    def complexity(self) -> tuple[bool, bool]:
+        """How much it takes: whether a formula for each value, and whether a negative weight.
+
+        Of collinear versions each explains the others. What has one formula for all values comes before what has
+        several, and a mean before what needs a negative weight.
+        """
+        weights = [weight for weight in self.weights if weight is not None]
+        return not weights, any(weight < 0 for weight in weights)
