@@ -13,6 +13,7 @@ from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Relation
 from lineage.alignment import tensor_pairs
 from lineage.family_vectors import FamilyVectors
+from lineage.hidden_copies import hidden_copies
 from lineage.merges import find_merges
 from lineage.rules.comparison import Comparison, Transformation
 from lineage.rules.equality import rearranged, rearrangement_key
@@ -95,6 +96,9 @@ def certain_edges(
         At most one per child, and no cycles. Of several sources that would explain a copy, the nearest counts.
     """
     found = _copies(fingerprints, clear or fingerprints, near, signs, as_given)
+    taken = {edge.child for edge in found}
+    for source, copy, answer in hidden_copies(fingerprints, near, vectors, taken=taken, as_given=as_given):
+        found.append(CertainEdge(parent=source, child=copy, transformation=answer))
     copies = frozenset(edge.child for edge in found)
     if merging is not None and _differ(merging, fingerprints):
         merges = find_merges(merging, FamilyVectors.of(merging), near, copies, loose)

@@ -14,6 +14,10 @@ from lineage.rules.comparison import Comparison, Transformation
 ROUNDING = {"F64": 2.0**-53, "F32": 2.0**-24, "F16": 2.0**-11, "BF16": 2.0**-8}
 """Largest relative error of storing a value in each dtype."""
 
+ROUNDINGS = 3.0
+"""Roundings that a change is allowed to hold, in root mean squares: that of each version as it was stored, and that of
+each brought back from where it was rescaled."""
+
 
 def change_rank(pair: TensorPair) -> tuple[int, NDArray[np.float64]]:
     """Numerical rank of the change of one matrix, above what storing it rounds away.
@@ -25,8 +29,9 @@ def change_rank(pair: TensorPair) -> tuple[int, NDArray[np.float64]]:
     Returns
     -------
     rank : int
-        Number of singular values of the sampled change above the noise floor: twice the expected largest singular
-        value of independent rounding errors of the values' size.
+        Number of singular values of the sampled change above the noise floor: `ROUNDINGS` times the largest one that is
+        expected of independent rounding errors, each a share of its value (Latala 2005, "Some estimates of norms of
+        random matrices": the lengths of the longest row and of the longest column together, up to a constant).
     singular : array
         The singular values, descending.
 
@@ -37,9 +42,9 @@ def change_rank(pair: TensorPair) -> tuple[int, NDArray[np.float64]]:
     """
     singular = svdvals(pair.delta, check_finite=False)
     step = max(ROUNDING.get(pair.one.dtype, 0.0), ROUNDING.get(pair.two.dtype, 0.0), 2.0**-24)
-    rows, columns = pair.delta.shape
-    typical = np.sqrt(np.mean(pair.second**2))
-    floor = 2.0 * step / np.sqrt(3.0) * typical * (np.sqrt(rows) + np.sqrt(columns))
+    squares = pair.second**2
+    longest = np.sqrt(squares.sum(axis=0).max()) + np.sqrt(squares.sum(axis=1).max())
+    floor = ROUNDINGS * step / np.sqrt(3.0) * longest
     return int((singular > floor).sum()), singular
 
 

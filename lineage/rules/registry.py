@@ -8,6 +8,7 @@ from graph_schema.fingerprint import Fingerprint
 from lineage.rules.comparison import Comparison, Transformation
 from lineage.rules.equality import rearranged, same_values
 from lineage.rules.expansion import expanded
+from lineage.rules.hidden_grid import rounded
 from lineage.rules.low_rank import low_rank
 from lineage.rules.pruning import pruned
 from lineage.rules.quantization import precision_cut, quantized
@@ -41,7 +42,7 @@ def directed_transformation(parent: Fingerprint, child: Fingerprint, signs: Trai
 def reversible_transformation(one: Fingerprint, two: Fingerprint) -> Transformation | None:
     """The first rule without a direction that connects the two; None where none does."""
     comparison = Comparison(parent=one, child=two)
-    return same_values(comparison) or rearranged(comparison) or low_rank(comparison)
+    return same_values(comparison) or rearranged(comparison) or low_rank(comparison) or rounded(comparison)
 
 
 def _larger(parent: Fingerprint, child: Fingerprint) -> bool:

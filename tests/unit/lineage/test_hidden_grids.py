@@ -1,0 +1,98 @@
+"""Copies that were quantised before they were rescaled: no grid shows, and the noise of the rounding is left."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from graph_schema.fingerprint import Fingerprint
+from graph_schema.labels import Relation
+from lineage.inference import infer
+from lineage.rules.comparison import Comparison
+from lineage.rules.hidden_grid import rounded
+from lineage.rules.quantization import to_bf16
+from tests.unit.lineage.networks import Weights, network
+from tests.unit.lineage.symmetric_networks import laundered, names
+from tests.unit.lineage.symmetric_networks import network as symmetric
+
+Matrix = NDArray[np.float64]
+
+
+def int8(matrix: Matrix) -> Matrix:
+    step = np.abs(matrix).max(axis=1, keepdims=True) / 127
+    return np.round(matrix / step) * step
+
+
+def int4(matrix: Matrix) -> Matrix:
+    groups = matrix.reshape(len(matrix), -1, 16)
+    step = (groups.max(axis=2, keepdims=True) - groups.min(axis=2, keepdims=True)) / 15
+    return (np.round(groups / step) * step).reshape(matrix.shape)
+
+
+def low_rank(matrix: Matrix) -> Matrix:
+    generator = np.random.default_rng(3)
+    rows, columns = matrix.shape
+    learned = generator.standard_normal((rows, 4)) @ generator.standard_normal((4, columns))
+    return matrix + 0.002 * learned + 0.001 * generator.uniform(-1, 1, matrix.shape)
+
+
+def perturbed(matrix: Matrix) -> Matrix:
+    return matrix + 0.002 * np.random.default_rng(4).standard_normal(matrix.shape)
+
+
+def pruned(matrix: Matrix) -> Matrix:
+    return np.where(np.abs(matrix) > 0.01, matrix, 0.0)
+
+
+def _rescaled(weights: Weights, seed: int, change: Callable[[Matrix], Matrix] = lambda matrix: matrix) -> Weights:
+    """Every matrix changed, and then its rows and columns scaled by draws of the seed."""
+    generator = np.random.default_rng(seed)
+    found: Weights = {}
+    for name, values in weights.items():
+        if values.ndim == 2:
+            rows, columns = (np.exp(generator.uniform(-0.7, 0.7, length)) for length in values.shape)
+            values = (change(values.astype(np.float64)) * rows[:, None] * columns).astype(np.float32)
+        found[name] = values
+    return found
+
+
+@given(
+    seed=st.integers(0, 1000),
+    change=st.sampled_from([int8, int4, to_bf16, low_rank, perturbed, pruned]),
+    swap=st.booleans(),
+)
+@settings(max_examples=30, deadline=None)
+def test_rounding_is_told_from_what_is_learned_whatever_the_scales(
+    seed: int, change: Callable[[Matrix], Matrix], swap: bool, taken: Callable[..., Fingerprint]
+) -> None:
+    weights = network(seed % 7)
+    source, copy = taken(_rescaled(weights, seed)), taken(_rescaled(weights, seed, change))
+    parent, child = (copy, source) if swap else (source, copy)
+    answer = rounded(Comparison(parent=parent, child=child))
+    if change in (int8, int4, to_bf16):
+        assert answer is not None
+        assert answer.relation is Relation.QUANTIZED_FROM
+        assert not answer.directed
+    else:
+        assert answer is None
+
+
+@pytest.mark.parametrize("change", [int8, int4, to_bf16])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_copy_hangs_from_its_source_where_all_were_rescaled(
+    change: Callable[[Matrix], Matrix], seed: int, taken: Callable[..., Fingerprint]
+) -> None:
+    lake = {"root": symmetric("llama", seed)}
+    lake |= {str(tune): symmetric("llama", seed, step=0.1, tune=tune) for tune in (1, 2, 3)}
+    lake["copy"] = replace(
+        lake["2"], matrices={role: change(item) if len(item) > 1 else item for role, item in lake["2"].matrices.items()}
+    )
+    members = {name: taken(names(laundered(item, 30 + place))) for place, (name, item) in enumerate(lake.items())}
+    words = {item.version: name for name, item in members.items()}
+    found = infer(list(members.values()), least_confidence=0.0).derivations
+    edges = {words[item.child]: (words[item.parents[0].id], item.relation) for item in found}
+    assert edges["copy"] == ("2", Relation.QUANTIZED_FROM)
