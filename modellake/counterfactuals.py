@@ -114,7 +114,7 @@ def would_change(
         )
     if "output_geometry" in by_kind:
         nearer = "that says more nearly what it says"
-        if "single_tokens" not in by_kind:
+        if not {"single_tokens", "own_text"} & by_kind.keys():
             nearer = "whose outputs lie to each other more as its own do"
         return (
             f"a version that shares weights with it, or a larger one {nearer}, would be named instead",

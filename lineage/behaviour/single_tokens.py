@@ -13,16 +13,17 @@ where the student has come near to a teacher counts, and the arithmetic mean wou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf, log_softmax
+from scipy.special import log_softmax
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.behaviour.output_geometry import LEAST_OUTPUTS, MOST_OUTPUTS, output_map
+from lineage.behaviour.transformer_parts import NotKnownError, Values, Weights, gelu, gelu_tanh, silu
 from lineage.symmetry.mapped import network_of
 from lineage.symmetry.weights import WeightSource
 
@@ -39,9 +40,6 @@ LEAST_DIVERGENCE = 1e-9
 HEADS = (8, 16, 32, 64, 80, 96, 128, 256)
 """Sizes of heads that are tried where several share a value."""
 
-Values = NDArray[np.float64]
-Matrices = Mapping[str, NDArray[np.floating]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
@@ -57,10 +55,6 @@ class Answers:
 
     tokens: NDArray[np.int64]
     logits: Mapping[int, NDArray[np.float32]]
-
-
-class _NotKnownError(Exception):
-    """The network is not built as its kind is known to be, or not all of it is held."""
 
 
 def single_tokens(fingerprint: Fingerprint, weights: WeightSource | None = None) -> Answers | None:
@@ -96,11 +90,11 @@ def single_tokens(fingerprint: Fingerprint, weights: WeightSource | None = None)
     tokens, table = tensor.rows[:MOST_OUTPUTS], network.shapes.get("embed.token.weight", (0,))
     if len(tokens) < LEAST_OUTPUTS or table[0] <= int(tokens[-1]):
         return None
-    part = _Weights(matrices=network.matrices)
+    part = Weights(matrices=network.matrices)
     try:
         with np.errstate(all="ignore"):
             found = {size: forward(part, tokens, size).astype(np.float32) for size in _head_sizes(part)}
-    except (_NotKnownError, ValueError, IndexError):
+    except (NotKnownError, ValueError, IndexError):
         # What does not fit together is no such network.
         return None
     # Weights out of all proportion overflow.
@@ -130,65 +124,42 @@ def divergence(student: Answers, teacher: Answers) -> dict[int, float]:
         one, two = student.logits[size], teacher.logits[size]
         if len(shared) < LEAST_OUTPUTS or len(one) != len(two):
             continue
-        said, meant = _log_shares(one[:, mine][:, :, mine]), _log_shares(two[:, theirs][:, :, theirs])
-        each = np.maximum((np.exp(meant) * (meant - said)).sum(axis=-1), LEAST_DIVERGENCE)
-        found[size] = float(1 / np.mean(1 / each))
+        found[size] = mean_divergence(one[:, mine][:, :, mine], two[:, theirs][:, :, theirs])
     return found
 
 
-def _log_shares(logits: NDArray[np.float32]) -> Values:
+def mean_divergence(said: NDArray[np.floating], meant: NDArray[np.floating], *, power: float = 1.0) -> float:
+    """How far what was said lies from what was meant, where the one has learned the other.
+
+    Parameters
+    ----------
+    said, meant : (..., k) arrays
+        Logits of the same k tokens.
+    power : float
+        Divergences are averaged by this power of their reciprocals: by 1 that is the harmonic mean, and the larger, the
+        more it counts what was learned best.
+
+    Returns
+    -------
+    float
+        Of the Kullback-Leibler divergences of `said` from `meant` at temperature `TEMPERATURE`, in nats.
+
+    Examples
+    --------
+    >>> mean_divergence(np.eye(3), np.eye(3) + 5)
+    1e-09
+    """
+    one, two = _log_shares(said), _log_shares(meant)
+    each = np.maximum((np.exp(two) * (two - one)).sum(axis=-1), LEAST_DIVERGENCE)
+    return float(np.mean(each**-power) ** (-1 / power))
+
+
+def _log_shares(logits: NDArray[np.floating]) -> Values:
     shares: Values = log_softmax(logits.astype(np.float64) / TEMPERATURE, axis=-1)
     return shares
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Weights:
-    """The matrices of a network, applied to rows of hidden states."""
-
-    matrices: Matrices
-    inputs_first: bool = False
-
-    def matrix(self, role: str) -> Values:
-        if role not in self.matrices:
-            raise _NotKnownError(role)
-        return np.asarray(self.matrices[role], dtype=np.float64)
-
-    def rows(self, role: str, places: NDArray[np.int64]) -> Values:
-        """Some rows of a matrix that may be large."""
-        if role not in self.matrices:
-            raise _NotKnownError(role)
-        return np.asarray(self.matrices[role][places], dtype=np.float64)
-
-    def vector(self, role: str) -> Values | None:
-        return self.matrix(role).ravel() if role in self.matrices else None
-
-    def linear(self, x: Values, name: str) -> Values:
-        weight, bias = self.matrix(f"{name}.weight"), self.vector(f"{name}.bias")
-        turned = weight if self.inputs_first else weight.T
-        if x.shape[1] != len(turned):
-            raise _NotKnownError(name)
-        product = x @ turned
-        return product if bias is None else product + bias
-
-    def norm(self, x: Values, name: str, *, least: float) -> Values:
-        """By mean and variance where there is a bias, else by the root of the mean square."""
-        weight, bias = self.matrix(f"{name}.weight").ravel(), self.vector(f"{name}.bias")
-        centred = x if bias is None else x - x.mean(axis=1, keepdims=True)
-        scaled: Values = centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + least) * weight
-        return scaled if bias is None else scaled + bias
-
-    def attention(self, x: Values, name: str) -> Values:
-        """What attention to one token alone writes: its value, through the output map."""
-        return self.linear(self.linear(x, f"{name}.value"), f"{name}.output")
-
-    def layers(self, prefix: str = "") -> Iterator[str]:
-        number = 0
-        while any(role.startswith(f"{prefix}layers.{number}.") for role in self.matrices):
-            yield f"{prefix}layers.{number}"
-            number += 1
-
-
-def _head_sizes(part: _Weights) -> list[int]:
+def _head_sizes(part: Weights) -> list[int]:
     """The sizes that heads may have, 0 where each has a value of its own."""
     value, output = part.matrices.get("layers.0.attention.value.weight"), "layers.0.attention.output.weight"
     if value is None or output not in part.matrices or value.shape[0] == part.matrices[output].shape[1]:
@@ -201,62 +172,47 @@ def _spread(values: Values, wide: int, size: int) -> Values:
     if values.shape[1] == wide:
         return values
     if not size or wide % values.shape[1]:
-        raise _NotKnownError("heads")
+        raise NotKnownError("heads")
     apart = values.reshape(len(values), -1, size)
     return np.repeat(apart, wide // values.shape[1], axis=1).reshape(len(values), wide)
 
 
-def _silu(x: Values) -> Values:
-    found: Values = x / (1 + np.exp(-np.clip(x, -500, 500)))
-    return found
-
-
-def _gelu(x: Values) -> Values:
-    found: Values = x * 0.5 * (1 + erf(x / np.sqrt(2)))
-    return found
-
-
-def _gelu_tanh(x: Values) -> Values:
-    found: Values = 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
-    return found
-
-
-def _llama(part: _Weights, tokens: NDArray[np.int64], size: int) -> Values:
+def _llama(part: Weights, tokens: NDArray[np.int64], size: int) -> Values:
     x = part.rows("embed.token.weight", tokens)
     for layer in part.layers():
         values = part.linear(part.norm(x, f"{layer}.norm.attention", least=1e-6), f"{layer}.attention.value")
         wide = part.matrix(f"{layer}.attention.output.weight").shape[1]
         x = x + part.linear(_spread(values, wide, size), f"{layer}.attention.output")
         read = part.norm(x, f"{layer}.norm.mlp", least=1e-6)
-        opened = _silu(part.linear(read, f"{layer}.mlp.gate")) * part.linear(read, f"{layer}.mlp.up")
+        opened = silu(part.linear(read, f"{layer}.mlp.gate")) * part.linear(read, f"{layer}.mlp.up")
         x = x + part.linear(opened, f"{layer}.mlp.down")
     x = part.norm(x, "norm.final", least=1e-6)
     return (x @ _outputs(part, tokens).T)[None]
 
 
-def _gpt2(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
-    part = _Weights(matrices=part.matrices, inputs_first=True)
+def _gpt2(part: Weights, tokens: NDArray[np.int64], _: int) -> Values:
+    part = Weights(matrices=part.matrices, inputs_first=True)
     x = _embedded(part, tokens)
     for layer in part.layers():
         read = part.norm(x, f"{layer}.norm.attention", least=1e-5)
         values = np.split(part.linear(read, f"{layer}.attention.query_key_value"), 3, axis=1)[2]
         x = x + part.linear(values, f"{layer}.attention.output")
         read = part.norm(x, f"{layer}.norm.mlp", least=1e-5)
-        x = x + part.linear(_gelu_tanh(part.linear(read, f"{layer}.mlp.up")), f"{layer}.mlp.down")
+        x = x + part.linear(gelu_tanh(part.linear(read, f"{layer}.mlp.up")), f"{layer}.mlp.down")
     x = part.norm(x, "norm.final", least=1e-5)
     return (x @ _outputs(part, tokens).T).reshape(-1, len(tokens), len(tokens))
 
 
-def _bert(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
+def _bert(part: Weights, tokens: NDArray[np.int64], _: int) -> Values:
     x = _embedded(part, tokens)
     if "embed.segment.weight" in part.matrices:
         x = x + part.matrix("embed.segment.weight")[0]
     x = part.norm(x, "embed.norm", least=1e-12)
     for layer in part.layers():
-        x = part.norm(x + part.attention(x, f"{layer}.attention"), f"{layer}.norm.attention", least=1e-12)
-        written = part.linear(_gelu(part.linear(x, f"{layer}.mlp.up")), f"{layer}.mlp.down")
+        x = part.norm(x + part.alone(x, f"{layer}.attention"), f"{layer}.norm.attention", least=1e-12)
+        written = part.linear(gelu(part.linear(x, f"{layer}.mlp.up")), f"{layer}.mlp.down")
         x = part.norm(x + written, f"{layer}.norm.mlp", least=1e-12)
-    x = part.norm(_gelu(part.linear(x, "head.transform")), "head.norm", least=1e-12)
+    x = part.norm(gelu(part.linear(x, "head.transform")), "head.norm", least=1e-12)
     logits = x @ _outputs(part, tokens).T
     for role in ("head.output_bias", "head.bias"):
         bias = part.vector(role)
@@ -264,45 +220,35 @@ def _bert(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
     return logits.reshape(-1, len(tokens), len(tokens))
 
 
-def _t5(part: _Weights, tokens: NDArray[np.int64], _: int) -> Values:
+def _t5(part: Weights, tokens: NDArray[np.int64], _: int) -> Values:
     known = part.rows("embed.token.weight", tokens)
     x = known
     for layer in part.layers("encoder."):
-        x = x + part.attention(part.norm(x, f"{layer}.norm.attention", least=1e-6), f"{layer}.attention")
-        x = x + _t5_mlp(part, x, layer)
+        x = x + part.alone(part.norm(x, f"{layer}.norm.attention", least=1e-6), f"{layer}.attention")
+        x = x + part.gated(part.norm(x, f"{layer}.norm.mlp", least=1e-6), f"{layer}.mlp")
     encoded = part.norm(x, "encoder.norm.final", least=1e-6)
     # Which token starts a decoder is not known: it is given the same token, and another.
     x, encoded = np.concatenate([known, np.roll(known, len(known) // 2, axis=0)]), np.tile(encoded, (2, 1))
     for layer in part.layers("decoder."):
-        x = x + part.attention(part.norm(x, f"{layer}.norm.attention", least=1e-6), f"{layer}.attention")
-        x = x + part.attention(encoded, f"{layer}.cross_attention")
-        x = x + _t5_mlp(part, x, layer)
+        x = x + part.alone(part.norm(x, f"{layer}.norm.attention", least=1e-6), f"{layer}.attention")
+        x = x + part.alone(encoded, f"{layer}.cross_attention")
+        x = x + part.gated(part.norm(x, f"{layer}.norm.mlp", least=1e-6), f"{layer}.mlp")
     x = part.norm(x, "decoder.norm.final", least=1e-6)
     if "head.weight" not in part.matrices:
         x = x / np.sqrt(x.shape[1])
     return (x @ _outputs(part, tokens).T).reshape(2, len(tokens), len(tokens))
 
 
-def _t5_mlp(part: _Weights, x: Values, layer: str) -> Values:
-    read = part.norm(x, f"{layer}.norm.mlp", least=1e-6)
-    opened = part.linear(read, f"{layer}.mlp.up")
-    if f"{layer}.mlp.gate.weight" in part.matrices:
-        opened = opened * _gelu_tanh(part.linear(read, f"{layer}.mlp.gate"))
-    else:
-        opened = np.maximum(opened, 0)
-    return part.linear(opened, f"{layer}.mlp.down")
-
-
-def _embedded(part: _Weights, tokens: NDArray[np.int64]) -> Values:
+def _embedded(part: Weights, tokens: NDArray[np.int64]) -> Values:
     """Tokens at several positions, one after the other."""
     rows, places = part.rows("embed.token.weight", tokens), part.matrix("embed.position.weight")
     return np.concatenate([rows + places[place] for place in POSITIONS if place < len(places)])
 
 
-def _outputs(part: _Weights, tokens: NDArray[np.int64]) -> Values:
+def _outputs(part: Weights, tokens: NDArray[np.int64]) -> Values:
     return part.rows("head.weight" if "head.weight" in part.matrices else "embed.token.weight", tokens)
 
 
-_FORWARD: Mapping[str, Callable[[_Weights, NDArray[np.int64], int], Values]] = MappingProxyType(
+_FORWARD: Mapping[str, Callable[[Weights, NDArray[np.int64], int], Values]] = MappingProxyType(
     {"llama": _llama, "gpt2": _gpt2, "bert": _bert, "distilbert": _bert, "t5": _t5}
 )

@@ -4,9 +4,9 @@ A student learns to give its teacher's outputs, and which of them are like which
 their widths (`output_geometry`). That outputs give a network away is known from attacks on models behind an interface
 (Carlini et al. 2024, arXiv 2403.06634; Finlayson et al. 2024, arXiv 2403.09539).
 
-That tells the family, where one stands out. Which member of it was the teacher is told by what both say to single
-tokens (`single_tokens`) where all weights are at hand, and by the geometry else; where no family stands out, both must
-name the same.
+That tells the family, where one stands out. Which member of it was the teacher is told, where all weights are at hand,
+by what both say to text that the student wrote (`own_text`) or to single tokens (`single_tokens`), and by the geometry
+else; where no family stands out, both must name the same.
 
 Training on the same data leaves much the same, without any teacher: this names who the teacher was most probably, if
 there was one, and never shows that there was.
@@ -23,6 +23,7 @@ from graph_schema.derivation import Derivation, Observation, Parent
 from graph_schema.fingerprint import Fingerprint
 from graph_schema.labels import Basis, Relation
 from lineage.behaviour.output_geometry import OutputGeometry, agreement, output_geometry, output_map
+from lineage.behaviour.own_text import OwnText, divergence_on, own_text
 from lineage.behaviour.single_tokens import Answers, divergence, single_tokens
 from lineage.conclusions import Conclusions
 from lineage.derivations import COPIES, METHOD
@@ -43,6 +44,8 @@ NAMED = 0.4
 """How sure the teacher is: most are named right on trained lakes (`benchmarks.edge_kinds`), in which every such model
 is a student; elsewhere many are not."""
 
+
+_Question = Answers | OwnText
 
 MOST_READ = 16
 """Members of a family, those that agree best, whose weights are read again where fingerprints hold them in part."""
@@ -79,6 +82,14 @@ class _Student:
     doubtful: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    """How far what a student says lies from what each larger version says, in nats; `own` if to its own text."""
+
+    far: Mapping[str, float]
+    own: bool
+
+
 def student_conclusions(
     groups: Sequence[Sequence[Fingerprint]], found: Sequence[Conclusions], *, weights: WeightSource | None = None
 ) -> Conclusions:
@@ -98,7 +109,7 @@ def student_conclusions(
     -----
     Each version without kin is held against all larger ones of its architecture: time O(s n k^2) for s of them among n
     versions with k outputs, and what `output_geometry` takes for each of both; memory O(s k^2). Members of the family
-    that it is likest are asked for single tokens, one in memory at a time.
+    that it is likest are asked for what they say, one in memory at a time.
     """
     edges = [item for conclusions in found for item in conclusions.derivations]
     copies = {item.child for item in edges if item.relation in COPIES}
@@ -167,10 +178,10 @@ def _placed(student: Fingerprint, agreements: Sequence[_Agreement], family: Mapp
     )
 
 
-def _settled(student: _Student, said: Mapping[str, float], family: Mapping[str, int]) -> _Student | None:
+def _settled(student: _Student, said: _Heard, family: Mapping[str, int]) -> _Student | None:
     """The student with its family alone; None where that is in doubt and what they say does not confirm it."""
     if student.doubtful:
-        nearest = min(said, key=lambda version: (said[version], version), default=None)
+        nearest = min(said.far, key=lambda version: (said.far[version], version), default=None)
         if nearest is None or family[nearest] != student.family:
             return None
     members = tuple(item for item in student.members if family[item.version] == student.family)
@@ -182,21 +193,30 @@ def _divergences(
     groups: Sequence[Sequence[Fingerprint]],
     family: Mapping[str, int],
     weights: WeightSource | None,
-) -> dict[str, dict[str, float]]:
-    """For each student how far its answers to single tokens lie from those of its members."""
+) -> dict[str, _Heard]:
+    """For each student how far what it says lies from what its members say."""
     far: dict[str, dict[str, dict[int, float]]] = {item.fingerprint.version: {} for item in students}
-    asking: dict[str, list[tuple[str, Answers]]] = {}
+    writers: set[str] = set()
+    asking: dict[str, list[tuple[str, _Question]]] = {}
     for student in students:
-        said = single_tokens(student.fingerprint, None if student.doubtful else weights)
+        opened = None if student.doubtful else weights
+        said = own_text(student.fingerprint, opened) or single_tokens(student.fingerprint, opened)
+        if isinstance(said, OwnText):
+            writers.add(student.fingerprint.version)
         if said is not None:
             for item in _asked(student):
                 asking.setdefault(item.version, []).append((student.fingerprint.version, said))
     for member in (item for number in sorted({family[version] for version in asking}) for item in groups[number]):
-        meant = single_tokens(member, weights) if member.version in asking else None
-        if meant is not None:
-            for version, said in asking[member.version]:
+        questions = asking.get(member.version, [])
+        asked_alone = any(isinstance(said, Answers) for _, said in questions)
+        meant = single_tokens(member, weights) if asked_alone else None
+        for version, said in questions:
+            if isinstance(said, OwnText):
+                apart = divergence_on(said, member, weights)
+                far[version][member.version] = {} if apart is None else {0: apart}
+            elif meant is not None:
                 far[version][member.version] = divergence(said, meant)
-    return {version: _at_best_size(each) for version, each in far.items()}
+    return {version: _Heard(far=_at_best_size(each), own=version in writers) for version, each in far.items()}
 
 
 def _asked(student: _Student) -> Sequence[_Agreement]:
@@ -215,8 +235,8 @@ def _at_best_size(far: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
     return {version: each[best] for version, each in far.items() if best in each}
 
 
-def _taught(student: _Student, said: Mapping[str, float], parents: Mapping[str, Sequence[str]]) -> Derivation:
-    ranked = _ranked(student.members, said, parents)
+def _taught(student: _Student, said: _Heard, parents: Mapping[str, Sequence[str]]) -> Derivation:
+    ranked = _ranked(student.members, said.far, parents)
     teacher = ranked[0]
     log_odds = float(np.log(NAMED / (1 - NAMED)))
     seen = [
@@ -230,15 +250,17 @@ def _taught(student: _Student, said: Mapping[str, float], parents: Mapping[str, 
             method="output_geometry.agreement",
         )
     ]
-    if teacher.version in said:
-        other = f"; from the next member's by {said[ranked[1].version]:.3g}" if len(said) > 1 else ""
+    if teacher.version in said.far:
+        apart = said.far[teacher.version]
+        other = f"; from the next member's by {said.far[ranked[1].version]:.3g}" if len(said.far) > 1 else ""
+        what = "what it says to text of its own writing" if said.own else "what it says to one token alone"
         seen.append(
             Observation(
-                kind="single_tokens",
-                statement="what it says to one token alone diverges from what this version says by "
-                f"{said[teacher.version]:.3g} nats, where it has learned it best{other}",
-                value=said[teacher.version],
-                method="single_tokens.divergence",
+                kind="own_text" if said.own else "single_tokens",
+                statement=f"{what} diverges from what this version says by {apart:.3g} nats, where it has learned it "
+                f"best{other}",
+                value=apart,
+                method="own_text.divergence_on" if said.own else "single_tokens.divergence",
             )
         )
     return Derivation(
