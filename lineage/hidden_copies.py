@@ -52,10 +52,11 @@ def hidden_copies(
     disagree, or none is near enough to tell, nothing is said.
     """
     found: dict[int, Found] = {}
+    known, plain = set(taken), set(as_given)
     for child in range(len(fingerprints)):
         for parent in near[child][:NEAREST]:
             both = {child, parent}
-            if both & set(taken) or both & found.keys() or both <= set(as_given):
+            if both <= plain or both & known or both & found.keys():
                 continue
             answer = rounded(Comparison(parent=fingerprints[parent], child=fingerprints[child]))
             if answer is None:
