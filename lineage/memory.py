@@ -18,7 +18,7 @@ from lineage.calibration import Calibration
 from lineage.conclusions import Conclusions
 from lineage.relatedness import families, related_pairs
 
-METHOD = "18"
+METHOD = "19"
 """Raised whenever the same family leads to other conclusions."""
 
 
