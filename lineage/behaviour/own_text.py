@@ -21,7 +21,7 @@ from scipy.special import softmax
 from graph_schema.fingerprint import Fingerprint
 from lineage.behaviour.output_geometry import LEAST_OUTPUTS, MOST_OUTPUTS, output_map
 from lineage.behaviour.single_tokens import mean_divergence
-from lineage.behaviour.transformer_parts import NotKnownError, Values, Weights
+from lineage.behaviour.transformer_parts import Values, Weights
 from lineage.symmetry.mapped import network_of
 from lineage.symmetry.weights import WeightSource
 
@@ -148,7 +148,7 @@ def _of(
     try:
         with np.errstate(all="ignore"):
             return ask(Weights(matrices=network.matrices))
-    except (NotKnownError, ValueError, IndexError):
+    except (ValueError, IndexError):
         # What does not fit together is no such network; of weights out of all proportion nothing can be drawn.
         return None
 
@@ -160,7 +160,7 @@ def _written(part: Weights, tokens: Tokens, passages: Tokens, generator: np.rand
     for _ in range(LENGTH):
         shares = softmax(_decoded(part, tokens, encoded, written)[:, -1], axis=-1)
         if not np.isfinite(shares).all():
-            raise NotKnownError("overflow")
+            raise ValueError("what it says is beyond all numbers")
         drawn = (np.cumsum(shares, axis=1) < generator.random((len(shares), 1))).sum(axis=1)
         written = np.hstack([written, np.minimum(drawn, len(tokens) - 1)[:, None]])
     return written
@@ -169,7 +169,7 @@ def _written(part: Weights, tokens: Tokens, passages: Tokens, generator: np.rand
 def _answers(part: Weights, tokens: Tokens, passages: Tokens, following: Tokens) -> NDArray[np.float32]:
     found = _decoded(part, tokens, _encoded(part, tokens[passages]), following[:, :-1]).astype(np.float32)
     if not np.isfinite(found).all():
-        raise NotKnownError("overflow")
+        raise ValueError("what it says is beyond all numbers")
     return found
 
 
@@ -217,7 +217,7 @@ def _bias(part: Weights, layer: str, above: Values | None, length: int, *, both:
         places = np.arange(length)
         above = table[_buckets(places[None, :] - places[:, None], len(table), both=both)].transpose(2, 0, 1)
     if above is None:
-        raise NotKnownError(role)
+        raise ValueError(f"there is no {role}")
     return len(above), above
 
 

@@ -23,7 +23,7 @@ from scipy.special import log_softmax
 
 from graph_schema.fingerprint import Fingerprint
 from lineage.behaviour.output_geometry import LEAST_OUTPUTS, MOST_OUTPUTS, output_map
-from lineage.behaviour.transformer_parts import NotKnownError, Values, Weights, gelu, gelu_tanh, silu
+from lineage.behaviour.transformer_parts import Values, Weights, gelu, gelu_tanh, silu
 from lineage.symmetry.mapped import network_of
 from lineage.symmetry.weights import WeightSource
 
@@ -94,7 +94,7 @@ def single_tokens(fingerprint: Fingerprint, weights: WeightSource | None = None)
     try:
         with np.errstate(all="ignore"):
             found = {size: forward(part, tokens, size).astype(np.float32) for size in _head_sizes(part)}
-    except (NotKnownError, ValueError, IndexError):
+    except (ValueError, IndexError):
         # What does not fit together is no such network.
         return None
     # Weights out of all proportion overflow.
@@ -172,7 +172,7 @@ def _spread(values: Values, wide: int, size: int) -> Values:
     if values.shape[1] == wide:
         return values
     if not size or wide % values.shape[1]:
-        raise NotKnownError("heads")
+        raise ValueError("heads do not fit")
     apart = values.reshape(len(values), -1, size)
     return np.repeat(apart, wide // values.shape[1], axis=1).reshape(len(values), wide)
 

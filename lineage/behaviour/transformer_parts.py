@@ -13,10 +13,6 @@ Values = NDArray[np.float64]
 Matrices = Mapping[str, NDArray[np.floating]]
 
 
-class NotKnownError(Exception):
-    """The network is not built as its kind is known to be, or not all of it is held."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
     """The matrices of a network, applied to hidden states along the last axis.
@@ -27,7 +23,8 @@ class Weights:
     inputs_first : bool
         Whether maps are stored inputs by outputs.
 
-    Every method raises `NotKnownError` where a role is not there or a shape does not fit.
+    Every method raises ValueError where a role is not there or a shape does not fit: the network is not built as its
+    kind is known to be, or not all of it is held.
     """
 
     matrices: Matrices
@@ -36,13 +33,13 @@ class Weights:
     def matrix(self, role: str) -> Values:
         """A tensor, as a matrix."""
         if role not in self.matrices:
-            raise NotKnownError(role)
+            raise ValueError(f"there is no {role}")
         return np.asarray(self.matrices[role], dtype=np.float64)
 
     def rows(self, role: str, places: NDArray[np.int64]) -> Values:
         """Some rows of a matrix that may be large."""
         if role not in self.matrices:
-            raise NotKnownError(role)
+            raise ValueError(f"there is no {role}")
         return np.asarray(self.matrices[role][places], dtype=np.float64)
 
     def vector(self, role: str) -> Values | None:
@@ -54,7 +51,7 @@ class Weights:
         weight, bias = self.matrix(f"{name}.weight"), self.vector(f"{name}.bias")
         turned = weight if self.inputs_first else weight.T
         if x.shape[-1] != len(turned):
-            raise NotKnownError(name)
+            raise ValueError(f"shapes do not fit at {name}")
         product: Values = x @ turned
         return product if bias is None else product + bias
 
@@ -109,7 +106,7 @@ class Weights:
     @staticmethod
     def _split(x: Values, heads: int, name: str) -> Values:
         if heads < 1 or x.shape[-1] % heads:
-            raise NotKnownError(name)
+            raise ValueError(f"shapes do not fit at {name}")
         return x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
 
 
