@@ -17,14 +17,14 @@ Matrices = Mapping[str, NDArray[np.floating]]
 class Weights:
     """The matrices of a network, applied to hidden states along the last axis.
 
+    Every method raises ValueError where a role is not there or a shape does not fit: the network is not built as its
+    kind is known to be, or not all of it is held.
+
     Attributes
     ----------
     matrices : mapping of role to array
     inputs_first : bool
         Whether maps are stored inputs by outputs.
-
-    Every method raises ValueError where a role is not there or a shape does not fit: the network is not built as its
-    kind is known to be, or not all of it is held.
     """
 
     matrices: Matrices
