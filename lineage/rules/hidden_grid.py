@@ -69,15 +69,17 @@ class _Noise:
     @classmethod
     def of(cls, pair: TensorPair) -> _Noise:
         """Look at a change that is not zero."""
-        change, values = pair.delta, np.abs(pair.first)
-        evened = _evened(change)
+        # Brought to one first, so that no square is beyond all numbers.
+        largest = max(float(np.abs(pair.first).max()), float(np.abs(pair.second).max()))
+        change, values = pair.second / largest - pair.first / largest, np.abs(pair.first / largest)
+        evened = _evened(change / np.abs(change).max())
         rows, columns = change.shape
         energy = float(np.mean(evened**2))
-        largest = float(svdvals(evened, check_finite=False)[0])
         shares = np.abs(change) / np.where(values > 0, values, np.inf)
         middle, most = np.quantile(shares, (0.5, 0.99)).tolist()
         return cls(
-            edge=largest**2 / (energy * (np.sqrt(rows) + np.sqrt(columns)) ** 2),
+            edge=float(svdvals(evened, check_finite=False)[0]) ** 2
+            / (energy * (np.sqrt(rows) + np.sqrt(columns)) ** 2),
             kurtosis=float(np.mean(evened**4)) / energy**2,
             error=float(np.linalg.norm(change)) / max(float(np.linalg.norm(values)), np.finfo(float).tiny),
             spread=most / middle if middle > 0 else np.inf,

@@ -114,3 +114,13 @@ def test_without_a_third_version_it_is_open_which_is_the_copy(taken: Callable[..
     ((parent, child, answer),) = hidden_copies(family, near, FamilyVectors.of(family), taken=(), as_given=())
     assert (parent, child, answer.relation) == (0, 1, Relation.QUANTIZED_FROM)
     assert hidden_copies(family, near, FamilyVectors.of(family), taken=(), as_given=(0, 1, 2)) == []
+
+
+@pytest.mark.parametrize("size", [1e-38, 1e36])
+def test_no_size_of_values_is_too_small_or_too_large(size: float, taken: Callable[..., Fingerprint]) -> None:
+    weights = network(0)
+    sized = {name: (values * size).astype(np.float32) for name, values in weights.items()}
+    copy = {name: (int8(values) if values.ndim == 2 else values).astype(np.float32) for name, values in sized.items()}
+    answer = rounded(Comparison(parent=taken(sized), child=taken(copy)))
+    assert answer is not None
+    assert answer.relation is Relation.QUANTIZED_FROM
