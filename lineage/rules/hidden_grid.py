@@ -72,9 +72,9 @@ class _Noise:
         # Brought to one first, so that no square is beyond all numbers.
         largest = max(float(np.abs(pair.first).max()), float(np.abs(pair.second).max()))
         change, values = pair.second / largest - pair.first / largest, np.abs(pair.first / largest)
-        evened = _evened(change / np.abs(change).max())
+        evened = _evened(change / (float(np.abs(change).max()) or 1.0))
         rows, columns = change.shape
-        energy = float(np.mean(evened**2))
+        energy = float(np.mean(evened**2)) or 1.0
         shares = np.abs(change) / np.where(values > 0, values, np.inf)
         middle, most = np.quantile(shares, (0.5, 0.99)).tolist()
         return cls(

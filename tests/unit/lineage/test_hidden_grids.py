@@ -124,3 +124,18 @@ def test_no_size_of_values_is_too_small_or_too_large(size: float, taken: Callabl
     answer = rounded(Comparison(parent=taken(sized), child=taken(copy)))
     assert answer is not None
     assert answer.relation is Relation.QUANTIZED_FROM
+
+
+def test_a_change_below_all_numbers_beside_its_values_breaks_nothing(taken: Callable[..., Fingerprint]) -> None:
+    plain = taken(network(0))
+
+    def ended(value: float) -> Fingerprint:
+        tensors = []
+        for item in plain.tensors:
+            block = item.block.astype(np.float64) * 1e307
+            block[-1, -1] = value
+            tensors.append(replace(item, dtype="F64", content=f"{item.content} {value}", block=block))
+        return replace(plain, tensors=tuple(tensors))
+
+    answer = rounded(Comparison(parent=ended(1e-300), child=ended(2e-300)))
+    assert answer is None or answer.relation is Relation.QUANTIZED_FROM
