@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from graph_schema.fingerprint import Fingerprint
-from lineage.behaviour.output_geometry import LEAST_OUTPUTS, MOST_OUTPUTS, output_map
-from lineage.behaviour.single_tokens import mean_divergence
+from lineage.behaviour.output_geometry import MOST_OUTPUTS, output_map
+from lineage.behaviour.single_tokens import mean_divergence, whole_network
 from lineage.behaviour.transformer_parts import Values, Weights
-from lineage.symmetry.mapped import network_of
 from lineage.symmetry.weights import WeightSource
 
 PASSAGES = 128
@@ -139,15 +138,12 @@ def _of(
     fingerprint: Fingerprint, weights: WeightSource | None, tokens: Tokens, ask: Callable[[Weights], T]
 ) -> T | None:
     """The answer of a network, if it is built as T5 are and says something."""
-    if fingerprint.architecture != "t5" or len(tokens) < LEAST_OUTPUTS:
-        return None
-    network = network_of(fingerprint, weights)
-    table = network.shapes.get("embed.token.weight", (0,))
-    if set(network.matrices) != set(network.shapes) or table[0] <= int(tokens[-1]):
+    part = whole_network(fingerprint, weights, tokens) if fingerprint.architecture == "t5" else None
+    if part is None:
         return None
     try:
         with np.errstate(all="ignore"):
-            return ask(Weights(matrices=network.matrices))
+            return ask(part)
     except (ValueError, IndexError):
         # What does not fit together is no such network; of weights out of all proportion nothing can be drawn.
         return None

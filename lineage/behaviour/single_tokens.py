@@ -84,13 +84,10 @@ def single_tokens(fingerprint: Fingerprint, weights: WeightSource | None = None)
     forward, tensor = _FORWARD.get(fingerprint.architecture), output_map(fingerprint)
     if forward is None or tensor is None or tensor.role not in ("head.weight", "embed.token.weight"):
         return None
-    network = network_of(fingerprint, weights)
-    if set(network.matrices) != set(network.shapes):
+    tokens = tensor.rows[:MOST_OUTPUTS]
+    part = whole_network(fingerprint, weights, tokens)
+    if part is None:
         return None
-    tokens, table = tensor.rows[:MOST_OUTPUTS], network.shapes.get("embed.token.weight", (0,))
-    if len(tokens) < LEAST_OUTPUTS or table[0] <= int(tokens[-1]):
-        return None
-    part = Weights(matrices=network.matrices)
     try:
         with np.errstate(all="ignore"):
             found = {size: forward(part, tokens, size).astype(np.float32) for size in _head_sizes(part)}
@@ -100,6 +97,17 @@ def single_tokens(fingerprint: Fingerprint, weights: WeightSource | None = None)
     # Weights out of all proportion overflow.
     logits = {size: each for size, each in found.items() if np.isfinite(each).all()}
     return Answers(tokens=tokens, logits=MappingProxyType(logits)) if logits else None
+
+
+def whole_network(fingerprint: Fingerprint, weights: WeightSource | None, tokens: NDArray[np.int64]) -> Weights | None:
+    """The weights of a version, if all are at hand and it knows some tokens, enough of them to be asked."""
+    if len(tokens) < LEAST_OUTPUTS:
+        return None
+    network = network_of(fingerprint, weights)
+    table = network.shapes.get("embed.token.weight", (0,))
+    if set(network.matrices) != set(network.shapes) or table[0] <= int(tokens[-1]):
+        return None
+    return Weights(matrices=network.matrices)
 
 
 def divergence(student: Answers, teacher: Answers) -> dict[int, float]:

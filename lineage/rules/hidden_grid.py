@@ -123,7 +123,7 @@ def rounded(comparison: Comparison) -> Transformation | None:
         relation=Relation.QUANTIZED_FROM,
         method="hidden grid",
         directed=False,
-        summary=f"rounded on a grid that was rescaled since; the errors are {error:.2%} of the norm",
+        summary=f"rounded on a grid that does not show any more; the errors are {error:.2%} of the norm",
         parameters={"relative_error": float(f"{error:.3g}")},
         observations=(
             Observation(
